@@ -1,0 +1,1 @@
+"""Documents in: sources, extraction and cleaning."""

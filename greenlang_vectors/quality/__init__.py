@@ -1,0 +1,1 @@
+"""Proof that what is stored is complete, intact and accurately searchable."""

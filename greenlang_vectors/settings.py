@@ -1,0 +1,74 @@
+"""All configuration, in one typed class read from the environment.
+
+Every setting has a default that works on one machine; `GREENLANG_<NAME>` overrides it. The
+profiles carry PRD 5.2.1's index parameters.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+
+ProfileName = Literal["dev", "staging", "production"]
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """HNSW parameters of one deployment size (PRD 5.2.1)."""
+
+    m: int
+    ef_construction: int
+    ef_search: int
+
+
+PROFILES: dict[ProfileName, Profile] = {
+    "dev": Profile(m=8, ef_construction=100, ef_search=40),
+    "staging": Profile(m=16, ef_construction=200, ef_search=100),
+    "production": Profile(m=24, ef_construction=400, ef_search=200),
+}
+
+
+class Settings(BaseSettings):
+    """The settings of one deployment."""
+
+    model_config = SettingsConfigDict(env_prefix="GREENLANG_", env_file=None, extra="ignore")
+
+    database_url: SecretStr | None = Field(
+        default=None,
+        description="PostgreSQL with pgvector, as a libpq URL; the embedded server when unset.",
+    )
+    data_dir: Path = Field(
+        default=PROJECT_ROOT / ".greenlang",
+        description="Where the embedded server and Dagster keep their files.",
+    )
+    profile: ProfileName = Field(default="dev", description="Index parameters of PRD 5.2.1.")
+    embedding_model: str = Field(
+        default="all-MiniLM-L6-v2",
+        description="A packaged model, a sentence-transformers name or a local path.",
+    )
+    max_document_bytes: int = Field(
+        default=64 * 1024 * 1024,
+        gt=0,
+        description="Files larger than this become dead letters (bytes).",
+    )
+    recall_target: float = Field(
+        default=0.95, gt=0, le=1, description="recall@10 below this fails the blocking check."
+    )
+
+    @property
+    def index(self) -> Profile:
+        """The index parameters of the chosen profile."""
+        return PROFILES[self.profile]
+
+
+@lru_cache(maxsize=1)
+def get_settings() -> Settings:
+    """The settings of this process, read once."""
+    return Settings()

@@ -1,0 +1,1 @@
+"""Everything that is kept in PostgreSQL: schema, connections, writing, indexes (PRD 6)."""

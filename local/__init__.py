@@ -1,0 +1,1 @@
+"""The one-machine default: `make run`, `make ui` and their Dagster instance."""

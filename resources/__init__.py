@@ -1,0 +1,1 @@
+"""Dagster resources: thin, typed, each builds one object of the library."""
