@@ -1,0 +1,55 @@
+# The commands of this project; README.md says what they show.
+
+PYTHON ?= python3
+PORT ?= 3000
+BIN := .venv/bin
+
+.PHONY: help run ui test check format bench stop clean
+help:
+	@echo "make run    install, start the database, fill every namespace, answer one question"
+	@echo "            DOCUMENTS=DIR takes your own folder, one sub-folder a namespace"
+	@echo "make ui     the Dagster UI on http://localhost:$(PORT), schedules and sensors running"
+	@echo "make test   the tests        make check  format, lint, types"
+	@echo "make bench  the benchmarks   make stop   stop the embedded database"
+	@echo "make clean  remove the environment and ALL data of the embedded database"
+
+run: .venv/installed
+	@$(BIN)/python -m local.run $(if $(DOCUMENTS),--documents "$(DOCUMENTS)")
+
+ui: .venv/installed
+	@$(BIN)/python -m local.ui --port $(PORT)
+
+test: .venv/installed-dev
+	$(BIN)/python -m pytest
+
+check: .venv/installed-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: .venv/installed-dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: .venv/installed-dev
+	@$(BIN)/python -m benchmarks $(BENCH)
+
+stop:
+	@test ! -x $(BIN)/greenlang-vectors || $(BIN)/greenlang-vectors server stop
+
+clean: stop
+	rm -rf .venv .greenlang build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+.venv/installed: pyproject.toml constraints.txt | .venv/bin/pip
+	$(BIN)/pip install --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+.venv/installed-dev: .venv/installed
+	$(BIN)/pip install --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	@touch $@
+
+.venv/bin/pip:
+	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" || \
+		{ echo "Python 3.11 or newer is needed; $(PYTHON) is older. Try: make run PYTHON=python3.12"; exit 2; }
+	@$(PYTHON) -m venv .venv || \
+		{ rm -rf .venv; echo "Python cannot make a virtual environment. On Debian: apt install python3-venv"; exit 2; }
