@@ -6,11 +6,13 @@ profiles carry PRD 5.2.1's index parameters.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
+import psutil
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -57,6 +59,32 @@ class Settings(BaseSettings):
         default=64 * 1024 * 1024,
         gt=0,
         description="Files larger than this become dead letters (bytes).",
+    )
+    chunk_tokens: int = Field(
+        default=512,
+        gt=2,
+        description="Tokens of a chunk (PRD 7.1); never more than the embedding model reads.",
+    )
+    embedding_batch_size: int = Field(
+        default=256,
+        gt=0,
+        description="Chunks embedded and stored in one step; a killed run repeats at most one.",
+    )
+    embedding_cache_seconds: int = Field(
+        default=7 * 24 * 3600, ge=0, description="How long the embedding cache keeps a vector."
+    )
+    index_build_memory_mb: int = Field(
+        default_factory=lambda: min(psutil.virtual_memory().total // 2**20 // 8, 4096),
+        ge=1,
+        description="The most memory an index build may take on the database server (MiB).",
+    )
+    index_build_workers: int = Field(
+        default_factory=lambda: max(0, (os.cpu_count() or 1) - 1),
+        ge=0,
+        description="Parallel workers of an index build on the database server.",
+    )
+    quality_sample: int = Field(
+        default=100, gt=0, description="Stored vectors that search quality is measured with."
     )
     recall_target: float = Field(
         default=0.95, gt=0, le=1, description="recall@10 below this fails the blocking check."

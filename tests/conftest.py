@@ -1,12 +1,27 @@
-"""Fixtures every test may use."""
+"""Fixtures every test may use: the real data, a real server, a fresh database."""
 
 from __future__ import annotations
 
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from uuid import uuid4
 
+import psycopg
 import pytest
 
+from greenlang_vectors.settings import Settings
+from greenlang_vectors.store import embedded, schema
+from greenlang_vectors.store.database import Database, ensure_database
+
 REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The root of the checkout."""
+    return REPOSITORY
 
 
 @pytest.fixture(scope="session")
@@ -16,3 +31,49 @@ def shared_data() -> Path:
     if not data.is_dir():
         pytest.skip("real regulations are not on this machine (../shared/data)")
     return data
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Iterator[Path]:
+    """A data directory of the test session's own; its server is stopped at the end."""
+    folder = Path(tempfile.mkdtemp(prefix="glv-"))
+    yield folder
+    embedded.stop(folder)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def server(data_dir: Path) -> str:
+    """URL of a running embedded PostgreSQL + pgvector; it need not survive a power cut."""
+    url = embedded.start(data_dir)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("ALTER SYSTEM SET fsync = off")
+        connection.execute("SELECT pg_reload_conf()")
+    return url
+
+
+@pytest.fixture(scope="session")
+def new_database(server: str) -> Callable[[], str]:
+    """Makes databases with the current schema."""
+
+    def create() -> str:
+        url = ensure_database(server, f"test_{uuid4().hex[:12]}")
+        with psycopg.connect(url, autocommit=True) as connection:
+            schema.migrate(connection)
+        return url
+
+    return create
+
+
+@pytest.fixture(scope="module")
+def database(new_database: Callable[[], str]) -> Iterator[Database]:
+    """An empty database for one test module."""
+    database = Database(new_database())
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def settings(data_dir: Path) -> Settings:
+    """Default settings over the test session's data directory."""
+    return Settings(data_dir=data_dir)

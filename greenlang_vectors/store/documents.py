@@ -1,0 +1,167 @@
+"""The documents table: what was read, its hashes, its text and structure."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import cast
+from uuid import UUID
+
+import psycopg
+from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
+
+from greenlang_vectors.documents.model import ExtractedDocument, Heading
+from greenlang_vectors.store import embeddings
+from greenlang_vectors.store.identity import document_id
+
+SOURCE_TYPE = "document"
+"""PRD 6.1 `source_type` of what a source delivers."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredVersion:
+    """What tells whether a stored document is the one the source holds now."""
+
+    id: UUID
+    source_key: str
+    file_hash: str
+    extraction_version: str
+
+
+def versions(connection: psycopg.Connection, namespace: str) -> dict[str, StoredVersion]:
+    """The stored version of every document of the source, by source key."""
+    with connection.cursor(row_factory=class_row(StoredVersion)) as cursor:
+        rows = cursor.execute(
+            """
+            SELECT id, source_key, file_hash, extraction_version
+            FROM documents WHERE namespace = %s AND origin = 'source'
+            """,
+            [namespace],
+        )
+        return {row.source_key: row for row in rows}
+
+
+def save(
+    connection: psycopg.Connection,
+    namespace: str,
+    source_key: str,
+    document: ExtractedDocument,
+    *,
+    file_hash: str,
+    size_bytes: int,
+    extraction_version: str,
+    source_type: str = SOURCE_TYPE,
+    origin: str = "source",
+) -> UUID:
+    """Insert a document or replace its older version; return its id.
+
+    Chunks and embeddings of the older version stay until the chunks stage replaces them.
+    """
+    identity = document_id(namespace, source_type, source_key)
+    connection.execute(
+        """
+        INSERT INTO documents AS known (
+            namespace, id, origin, source_type, source_key, title, media_type, size_bytes,
+            file_hash, text, text_hash, page_starts, headings, metadata, extraction_version)
+        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+        ON CONFLICT (namespace, id) DO UPDATE SET
+            title = excluded.title, media_type = excluded.media_type,
+            size_bytes = excluded.size_bytes, file_hash = excluded.file_hash,
+            text = excluded.text, text_hash = excluded.text_hash,
+            page_starts = excluded.page_starts, headings = excluded.headings,
+            metadata = excluded.metadata, extraction_version = excluded.extraction_version,
+            chunking_fingerprint = NULL, updated_at = now()
+        """,
+        [
+            namespace,
+            identity,
+            origin,
+            source_type,
+            source_key,
+            document.title,
+            document.media_type,
+            size_bytes,
+            file_hash,
+            document.text,
+            hashlib.sha256(document.text.encode()).hexdigest(),
+            list(document.page_starts),
+            Jsonb([[h.start, h.level, h.title] for h in document.headings]),
+            Jsonb(document.metadata),
+            extraction_version,
+        ],
+    )
+    return identity
+
+
+def load(
+    connection: psycopg.Connection, namespace: str, identity: UUID
+) -> ExtractedDocument | None:
+    """The text and structure of one document; None if it is gone."""
+    row = connection.execute(
+        """
+        SELECT text, title, media_type, page_starts, headings, metadata
+        FROM documents WHERE namespace = %s AND id = %s
+        """,
+        [namespace, identity],
+    ).fetchone()
+    if row is None:
+        return None
+    text, title, media_type, page_starts, headings, metadata = row
+    return ExtractedDocument(
+        text=text,
+        title=title,
+        media_type=media_type,
+        page_starts=tuple(page_starts),
+        headings=tuple(Heading(*heading) for heading in headings),
+        metadata=metadata,
+    )
+
+
+def remove(
+    connection: psycopg.Connection, namespace: str, identity: UUID, *, cache_seconds: int
+) -> None:
+    """Delete a document with its chunks and embeddings, in one transaction.
+
+    Its vectors stay in the embedding cache, so that a file that was only renamed or moved is not
+    embedded again.
+    """
+    with connection.transaction():
+        connection.execute(
+            "SELECT FROM documents WHERE namespace = %s AND id = %s FOR UPDATE",
+            [namespace, identity],
+        )
+        embeddings.retire(connection, namespace, identity, keep={}, cache_seconds=cache_seconds)
+        connection.execute(
+            "DELETE FROM documents WHERE namespace = %s AND id = %s", [namespace, identity]
+        )
+
+
+def uncut(
+    connection: psycopg.Connection, namespace: str, fingerprints: dict[str, str], default: str
+) -> list[tuple[UUID, str]]:
+    """(id, source key) of the documents whose chunks are missing or were cut otherwise.
+
+    Args:
+        fingerprints: how documents of a media type are to be cut.
+        default: how all others are.
+    """
+    return connection.execute(
+        """
+        SELECT id, source_key
+        FROM documents
+        WHERE namespace = %s AND origin = 'source'
+          AND chunking_fingerprint IS DISTINCT FROM coalesce(%s::jsonb ->> media_type, %s)
+        ORDER BY id
+        """,
+        [namespace, Jsonb(fingerprints), default],
+    ).fetchall()
+
+
+def totals(connection: psycopg.Connection, namespace: str) -> tuple[int, int]:
+    """(documents, characters of their texts) of a namespace."""
+    row = connection.execute(
+        "SELECT count(*), coalesce(sum(length(text)), 0) FROM documents WHERE namespace = %s",
+        [namespace],
+    ).fetchone()
+    return cast("tuple[int, int]", row)
