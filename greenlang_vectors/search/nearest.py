@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 from uuid import UUID
 
 import numpy as np
@@ -14,6 +15,10 @@ from greenlang_vectors.store.embeddings import Leaf
 
 MAX_EF_SEARCH = 1000
 """pgvector's upper bound of `hnsw.ef_search`."""
+
+Plan = Literal["auto", "index", "exact"]
+"""Who finds the neighbours: what the planner prefers (in a small leaf a scan of all is faster),
+the HNSW index where there is one, or a comparison with every embedding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +37,7 @@ def nearest(
     k: int,
     *,
     ef_search: int,
-    exact: bool = False,
+    plan: Plan = "auto",
 ) -> list[Neighbour]:
     """The k nearest embeddings by cosine distance, ties broken by document and chunk.
 
@@ -42,7 +47,7 @@ def nearest(
     Args:
         query: shape (leaf.dimensions,).
         ef_search: breadth of the search in the graph.
-        exact: compare every embedding instead of using the index.
+        plan: other than "auto" is for measuring one way against the other.
     """
     statement = sql.SQL(
         """
@@ -62,12 +67,20 @@ def nearest(
             """
             SELECT set_config('hnsw.ef_search', %s, true),
                    set_config('hnsw.iterative_scan', 'strict_order', true),
-                   set_config('enable_indexscan', %s, true)
+                   set_config('enable_indexscan', %s, true),
+                   set_config('enable_seqscan', %s, true),
+                   set_config('enable_bitmapscan', %s, true),
+                   set_config('enable_sort', %s, true)
             """,
-            [str(min(max(ef_search, k), MAX_EF_SEARCH)), "off" if exact else "on"],
+            [
+                str(min(max(ef_search, k), MAX_EF_SEARCH)),
+                "off" if plan == "exact" else "on",
+                *(["off" if plan == "index" else "on"] * 3),
+            ],
         )
         rows = connection.execute(
             statement,
             {"query": query, "namespace": leaf.namespace, "model": leaf.model, "k": k},
+            prepare=None if plan == "auto" else False,  # a prepared statement keeps its plan
         )
         return [Neighbour(*row) for row in rows]

@@ -11,7 +11,11 @@ import pytest
 
 from greenlang_vectors.chunking.model import Chunk, content_hash
 from greenlang_vectors.documents.model import ExtractedDocument
+from greenlang_vectors.embedding.embedder import Embedder
+from greenlang_vectors.embedding.models import PACKAGED_MODEL
+from greenlang_vectors.embedding.opening import open_embedder
 from greenlang_vectors.store import chunks, documents, embeddings, namespaces
+from greenlang_vectors.store.database import Database
 from greenlang_vectors.store.embeddings import Leaf
 
 DIMENSIONS = 8
@@ -77,11 +81,17 @@ def embed_all() -> Callable[[psycopg.Connection, Leaf], int]:
     return embed
 
 
+@pytest.fixture(scope="module")
+def embedder(database: Database) -> Embedder:
+    """The packaged model behind the module's own cache."""
+    return open_embedder(database, PACKAGED_MODEL, cache_seconds=3600)
+
+
 @pytest.fixture
-def leaf(database: object, request: pytest.FixtureRequest) -> Leaf:
+def leaf(database: Database, request: pytest.FixtureRequest) -> Leaf:
     """An empty leaf in a namespace of the test's own."""
     name = f"t{abs(hash(request.node.nodeid)) % 10**12}"
-    with database.connect() as connection:  # type: ignore[attr-defined]
+    with database.connect() as connection:
         namespaces.register(connection, name)
         made = Leaf(name, "test-model", DIMENSIONS)
         embeddings.ensure_leaf(connection, made)

@@ -1,0 +1,23 @@
+"""Runs the benchmarks named on the command line, or all of them."""
+
+from __future__ import annotations
+
+import sys
+
+from benchmarks import memory, pipeline
+
+BENCHMARKS = {"pipeline": pipeline.main, "memory": memory.main}
+
+
+def main() -> None:
+    """Run them one after the other, each printing its table."""
+    names = sys.argv[1:] or list(BENCHMARKS)
+    unknown = set(names) - BENCHMARKS.keys()
+    if unknown:
+        sys.exit(f"Unknown benchmark {', '.join(unknown)}; known: {', '.join(BENCHMARKS)}.")
+    for name in names:
+        BENCHMARKS[name]()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,100 @@
+"""Stage 2: documents are cut into chunks the model can read whole (PRD 7.3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from greenlang_vectors.chunking.chunk import chunk_document, fingerprint
+from greenlang_vectors.chunking.model import ChunkingConfig, content_hash
+from greenlang_vectors.chunking.tokens import Tokenizer
+from greenlang_vectors.errors import ItemError
+from greenlang_vectors.progress import Progress, silent
+from greenlang_vectors.store import chunks, dead_letters, documents, namespaces
+from greenlang_vectors.store.database import Database
+from greenlang_vectors.store.locks import exclusive
+
+STAGE = "chunks"
+
+
+@dataclass(frozen=True, slots=True)
+class ChunksReport:
+    """What a run of the stage did.
+
+    Attributes:
+        cut: documents that were cut (new, changed, or cut in another way before).
+        failed: documents that are dead letters now.
+        stored: chunks of the namespace in the store now, parents included.
+        searched: those of them that are embedded and searched.
+        tokens: tokens of the searched chunks.
+    """
+
+    cut: int
+    failed: int
+    stored: int
+    searched: int
+    tokens: int
+
+
+def cut_chunks(
+    database: Database,
+    name: str,
+    *,
+    tokenizer: Tokenizer,
+    max_tokens: int,
+    cache_seconds: int,
+    progress: Progress = silent,
+) -> ChunksReport:
+    """Cut every document that is new, changed, or was cut in another way.
+
+    Args:
+        tokenizer: the embedding model's own.
+        max_tokens: the most tokens a chunk may have.
+        cache_seconds: how long the vectors of vanished chunks stay in the cache.
+
+    Raises:
+        UnknownNamespace: it is not registered.
+    """
+    with database.connect() as connection, exclusive(connection, STAGE, name):
+        namespace = namespaces.get(connection, name)
+
+        def config_for(media_type: str) -> ChunkingConfig:
+            return ChunkingConfig.of(namespace.strategy_for(media_type), max_tokens)
+
+        work = documents.uncut(
+            connection,
+            name,
+            {
+                media_type: fingerprint(config_for(media_type), tokenizer)
+                for media_type in namespace.chunking_by_media_type
+            },
+            fingerprint(config_for(""), tokenizer),
+        )
+        failed: list[str] = []
+        for done, (identity, source_key) in enumerate(work, start=1):
+            document = documents.load(connection, name, identity)
+            if document is None:
+                continue
+            config = config_for(document.media_type)
+            try:
+                chunks.replace(
+                    connection,
+                    name,
+                    identity,
+                    chunk_document(document, config, tokenizer),
+                    text_hash=content_hash(document.text),
+                    fingerprint=fingerprint(config, tokenizer),
+                    cache_seconds=cache_seconds,
+                )
+            except ItemError as error:
+                dead_letters.record(connection, name, STAGE, source_key, error)
+                failed.append(source_key)
+            progress(done, len(work), "documents")
+        dead_letters.keep_only(connection, name, STAGE, failed)
+        stored, searched, tokens = chunks.totals(connection, name)
+        return ChunksReport(
+            cut=len(work) - len(failed),
+            failed=len(failed),
+            stored=stored,
+            searched=searched,
+            tokens=tokens,
+        )

@@ -1,0 +1,154 @@
+"""Stage 1: what the source holds becomes what the store holds.
+
+The difference is worked through one file at a time, each in a transaction of its own, so that a
+killed run goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from dataclasses import dataclass
+from enum import Enum
+
+import psycopg
+
+from greenlang_vectors.documents.extract import EXTRACTION_VERSION, extract
+from greenlang_vectors.documents.source import (
+    ItemVanished,
+    Source,
+    SourceItem,
+    listing_fingerprint,
+    source_from_uri,
+)
+from greenlang_vectors.errors import ItemError
+from greenlang_vectors.progress import Progress, silent
+from greenlang_vectors.store import dead_letters, documents, namespaces
+from greenlang_vectors.store.database import Database
+from greenlang_vectors.store.documents import StoredVersion
+from greenlang_vectors.store.locks import exclusive
+
+STAGE = "documents"
+
+
+class Outcome(Enum):
+    """What became of one item of the source."""
+
+    ADDED = "added"
+    CHANGED = "changed"
+    UNCHANGED = "unchanged"
+    FAILED = "failed"
+    VANISHED = "vanished"
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentsReport:
+    """What a run of the stage did, in files.
+
+    Attributes:
+        listed: files the source holds.
+        added, changed, unchanged, removed: what they mean for the store.
+        failed: files that are dead letters now; an older version stays as it was.
+        stored: documents of the namespace in the store now, the SDK's included.
+        characters: length of their texts.
+    """
+
+    listed: int
+    added: int
+    changed: int
+    unchanged: int
+    removed: int
+    failed: int
+    stored: int
+    characters: int
+
+
+def load_documents(
+    database: Database,
+    name: str,
+    *,
+    max_bytes: int,
+    cache_seconds: int,
+    progress: Progress = silent,
+) -> DocumentsReport:
+    """Bring the namespace's documents up to its source.
+
+    A file that cannot become a document becomes a dead letter; all others go on. A namespace
+    without a source keeps what the SDK wrote.
+
+    Args:
+        max_bytes: larger files are dead letters.
+        cache_seconds: how long the vectors of removed documents stay in the cache.
+
+    Raises:
+        UnknownNamespace: it is not registered.
+        SourceUnavailable: the source could not be listed; nothing was changed.
+    """
+    with database.connect() as connection, exclusive(connection, STAGE, name):
+        namespace = namespaces.get(connection, name)
+        outcomes: Counter[Outcome] = Counter()
+        removed = 0
+        if namespace.source_uri is not None:
+            source = source_from_uri(namespace.source_uri)
+            items = source.list()
+            stored = documents.versions(connection, name)
+            failed: list[str] = []
+            for done, item in enumerate(items, start=1):
+                outcome = _bring_in(connection, name, source, item, stored, max_bytes)
+                outcomes[outcome] += 1
+                if outcome is Outcome.FAILED:
+                    failed.append(item.key)
+                progress(done, len(items), "files")
+            gone = stored.keys() - {item.key for item in items}
+            for key in gone:
+                documents.remove(connection, name, stored[key].id, cache_seconds=cache_seconds)
+            removed = len(gone)
+            dead_letters.keep_only(connection, name, STAGE, failed)
+            namespaces.remember_listing(connection, name, listing_fingerprint(items))
+        count, characters = documents.totals(connection, name)
+        return DocumentsReport(
+            listed=outcomes.total(),
+            added=outcomes[Outcome.ADDED],
+            changed=outcomes[Outcome.CHANGED],
+            unchanged=outcomes[Outcome.UNCHANGED],
+            removed=removed,
+            failed=outcomes[Outcome.FAILED],
+            stored=count,
+            characters=characters,
+        )
+
+
+def _bring_in(
+    connection: psycopg.Connection,
+    namespace: str,
+    source: Source,
+    item: SourceItem,
+    stored: dict[str, StoredVersion],
+    max_bytes: int,
+) -> Outcome:
+    known = stored.get(item.key)
+    try:
+        raw = source.read(item, max_bytes)
+        file_hash = hashlib.sha256(raw.data).hexdigest()
+        if (
+            known is not None
+            and known.file_hash == file_hash
+            and known.extraction_version == EXTRACTION_VERSION
+        ):
+            return Outcome.UNCHANGED
+        document = extract(raw)
+    except ItemVanished:
+        return Outcome.VANISHED
+    except ItemError as error:
+        dead_letters.record(connection, namespace, STAGE, item.key, error)
+        return Outcome.FAILED
+    documents.save(
+        connection,
+        namespace,
+        item.key,
+        document,
+        file_hash=file_hash,
+        size_bytes=len(raw.data),
+        extraction_version=EXTRACTION_VERSION,
+    )
+    return Outcome.ADDED if known is None else Outcome.CHANGED

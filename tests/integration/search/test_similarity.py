@@ -1,0 +1,92 @@
+"""Questions to a small corpus, by the real model on a real server."""
+
+from __future__ import annotations
+
+import pytest
+
+from greenlang_vectors.embedding.embedder import Embedder
+from greenlang_vectors.errors import UnknownNamespace, UsageError
+from greenlang_vectors.progress import silent
+from greenlang_vectors.search.similarity import SearchEngine
+from greenlang_vectors.settings import Settings
+from greenlang_vectors.stages.pipeline import fill
+from greenlang_vectors.store import namespaces
+from greenlang_vectors.store.database import Database
+
+pytestmark = pytest.mark.integration
+
+CORPUS = {
+    "importers.md": "# Importers\n\nOnly an authorised declarant may import cement and steel.",
+    "prices.md": "# Prices\n\n## Weekly price\n\nA certificate costs the weekly auction average.",
+    "recipes.md": "# Recipes\n\nKnead the dough for ten minutes and let it rest overnight.",
+}
+
+
+@pytest.fixture(scope="module")
+def engine(
+    database: Database, embedder: Embedder, tmp_path_factory: pytest.TempPathFactory
+) -> SearchEngine:
+    folder = tmp_path_factory.mktemp("cbam")
+    for name, text in CORPUS.items():
+        (folder / name).write_text(text)
+    settings = Settings()
+    with database.connect() as connection:
+        namespaces.register(connection, "cbam", source_uri=str(folder))
+        namespaces.register(connection, "empty")
+    fill(database, "cbam", embedder=embedder, settings=settings, progress=lambda _: silent)
+    return SearchEngine(database, embedder, settings)
+
+
+def test_the_passage_that_answers_comes_first_and_says_where_it_stands(
+    engine: SearchEngine,
+) -> None:
+    results = engine.search("How much do I pay for one certificate?", "cbam", 3)
+    best = results[0]
+    assert [result.rank for result in results] == [1, 2, 3]
+    assert best.document == "prices.md"
+    assert best.title == "Prices"
+    assert best.heading_path == ["Prices"]
+    assert "A certificate costs the weekly auction average." in best.content
+    assert best.page is None
+    scores = [result.score for result in results]
+    assert scores == sorted(scores, reverse=True)
+    assert 1 >= scores[0] > scores[-1] >= -1
+
+
+def test_a_passage_put_as_question_finds_itself_with_score_one(engine: SearchEngine) -> None:
+    [found] = engine.search("recipes", "cbam", 1)
+    [again] = engine.search(found.content, "cbam", 1)
+    assert again.content == found.content
+    assert again.score == pytest.approx(1, abs=1e-4)
+
+
+def test_fewer_results_when_there_are_fewer_or_the_threshold_is_high(
+    engine: SearchEngine,
+) -> None:
+    assert len(engine.search("steel", "cbam", 100)) == len(CORPUS)
+    high = engine.search("Who may import steel?", "cbam", 100, threshold=0.5)
+    assert [result.document for result in high] == ["importers.md"]
+    assert engine.search("anything", "empty", 5) == []
+
+
+@pytest.mark.parametrize(
+    ("query", "namespace", "top_k", "error", "says"),
+    [
+        ("steel", "nowhere", 5, UnknownNamespace, "Known: cbam, empty"),
+        ("steel", "cbam", 0, UsageError, "between 1 and 1000"),
+        ("steel", "cbam", 1001, UsageError, "between 1 and 1000"),
+        ("  \n", "cbam", 5, UsageError, "empty"),
+        ("steel " * 600, "cbam", 5, UsageError, "reads 512"),
+        ("\ud800", "cbam", 5, UsageError, "surrogate"),
+    ],
+)
+def test_wrong_questions_are_refused_by_name(
+    engine: SearchEngine, query: str, namespace: str, top_k: int, error: type[Exception], says: str
+) -> None:
+    with pytest.raises(error, match=says):
+        engine.search(query, namespace, top_k)
+
+
+@pytest.mark.parametrize("query", ["a\x00b", "'; DROP TABLE documents; --", "% _ \\ {}", "🌍" * 40])
+def test_odd_characters_are_only_text(engine: SearchEngine, query: str) -> None:
+    assert len(engine.search(query, "cbam", 3)) == 3
