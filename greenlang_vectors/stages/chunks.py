@@ -70,6 +70,7 @@ def cut_chunks(
             fingerprint(config_for(""), tokenizer),
         )
         failed: list[str] = []
+        progress(0, len(work), "documents")
         for done, (identity, source_key) in enumerate(work, start=1):
             document = documents.load(connection, name, identity)
             if document is None:
@@ -80,7 +81,7 @@ def cut_chunks(
                     connection,
                     name,
                     identity,
-                    chunk_document(document, config, tokenizer),
+                    list(chunk_document(document, config, tokenizer)),
                     text_hash=content_hash(document.text),
                     fingerprint=fingerprint(config, tokenizer),
                     cache_seconds=cache_seconds,

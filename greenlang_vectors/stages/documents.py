@@ -93,6 +93,7 @@ def load_documents(
             items = source.list()
             stored = documents.versions(connection, name)
             failed: list[str] = []
+            progress(0, len(items), "files")
             for done, item in enumerate(items, start=1):
                 outcome = _bring_in(connection, name, source, item, stored, max_bytes)
                 outcomes[outcome] += 1

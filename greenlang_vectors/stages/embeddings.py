@@ -77,6 +77,7 @@ def embed_chunks(
         namespaces.get(connection, name)
         embeddings.ensure_leaf(connection, leaf)
         pending = embeddings.plan_work(connection, leaf, fingerprint)
+        progress(0, pending, "chunks")
         if pending:
             with embedding_job(connection, leaf, SOURCE_TYPE, pending) as job:
                 for after in range(0, pending, batch_size):

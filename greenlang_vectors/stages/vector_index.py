@@ -51,9 +51,11 @@ def build_index(
     )
     with database.connect() as connection:
         sizes = {state.name: state.size_bytes for state in indexes.on_leaf(connection, leaf)}
+        rows = embeddings.count(connection, leaf)
+        progress(rows, rows, "rows")
         return IndexReport(
             name=index.name,
             built=built,
-            rows=embeddings.count(connection, leaf),
+            rows=rows,
             size_bytes=sizes[index.name],
         )

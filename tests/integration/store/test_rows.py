@@ -85,7 +85,7 @@ def test_chunks_of_a_text_that_was_replaced_meanwhile_are_not_stored(
             fingerprint="cut",
             cache_seconds=60,
         )
-        assert outcome is None
+        assert outcome is False
         assert chunks.totals(connection, leaf.namespace)[0] == 1
 
 
