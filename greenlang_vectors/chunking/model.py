@@ -6,6 +6,8 @@ import hashlib
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from greenlang_vectors.errors import UsageError
+
 StrategyName = Literal["semantic", "fixed", "sliding_window", "hierarchical"]
 STRATEGIES: tuple[StrategyName, ...] = get_args(StrategyName)
 
@@ -26,11 +28,36 @@ class ChunkingConfig:
     overlap_tokens: int = 0
     child_tokens: int = 128
 
+    def __post_init__(self) -> None:
+        """Refuse what no document can be cut by.
+
+        Raises:
+            UsageError: an unknown strategy, or sizes that contradict each other.
+        """
+        if self.strategy not in STRATEGIES:
+            raise UsageError(
+                f"There is no chunking strategy {self.strategy!r}.",
+                f"Choose one of {', '.join(STRATEGIES)}.",
+            )
+        if not 0 <= self.overlap_tokens < self.max_tokens:
+            raise UsageError(
+                f"Chunks of {self.max_tokens} tokens cannot overlap by {self.overlap_tokens}.",
+                "Choose longer chunks or a smaller overlap.",
+            )
+        if self.strategy == "hierarchical" and not 0 < self.child_tokens <= self.max_tokens:
+            raise UsageError(
+                f"Parents of {self.max_tokens} tokens cannot hold children of {self.child_tokens}.",
+                "Choose larger parents or smaller children.",
+            )
+
     @classmethod
     def of(cls, strategy: StrategyName, max_tokens: int = 512) -> ChunkingConfig:
-        """The configuration PRD 7.3 gives a strategy."""
-        overlap = {"fixed": 64, "sliding_window": 128}.get(strategy, 0)
-        return cls(strategy=strategy, max_tokens=max_tokens, overlap_tokens=overlap)
+        """The configuration PRD 7.3 gives a strategy: overlaps of 64 and 128 of 512 tokens.
+
+        For other lengths overlap and children change in proportion.
+        """
+        overlap = {"fixed": max_tokens // 8, "sliding_window": max_tokens // 4}.get(strategy, 0)
+        return cls(strategy, max_tokens, overlap, child_tokens=max(1, max_tokens // 4))
 
 
 @dataclass(frozen=True, slots=True)

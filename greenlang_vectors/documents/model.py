@@ -55,9 +55,16 @@ class ExtractedDocument:
 
     def heading_path_at(self, offset: int) -> tuple[str, ...]:
         """Titles of the headings in force at `offset`, outermost first."""
+        index = bisect_right(self.headings, offset, key=lambda heading: heading.start)
+        return self.heading_paths()[index - 1] if index else ()
+
+    def heading_paths(self) -> list[tuple[str, ...]]:
+        """For each heading its path: the titles from the outermost heading down to itself."""
+        paths = []
         path: list[Heading] = []
-        for heading in self.headings[: bisect_right(self.headings, offset, key=lambda h: h.start)]:
+        for heading in self.headings:
             while path and path[-1].level >= heading.level:
                 path.pop()
             path.append(heading)
-        return tuple(heading.title for heading in path)
+            paths.append(tuple(heading.title for heading in path))
+        return paths
