@@ -1,0 +1,179 @@
+"""PDF: pages read by PDFium in a process of its own, paragraphs by `layout`."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from greenlang_vectors.documents.blocks import Block, assemble
+from greenlang_vectors.documents.clean import clean, one_line, shorten
+from greenlang_vectors.documents.headings import (
+    GENERIC,
+    act_title,
+    may_be_heading,
+    with_divisions,
+)
+from greenlang_vectors.documents.hyphens import vocabulary
+from greenlang_vectors.documents.layout import (
+    Line,
+    Paragraph,
+    body_height,
+    flow,
+    merged,
+    paragraphs,
+    running_lines,
+    without_digits,
+)
+from greenlang_vectors.documents.model import JSON, ExtractedDocument
+from greenlang_vectors.errors import ExtractionError
+
+SECONDS = 300
+"""Longest time one PDF may take; the 66 pages of Directive (EU) 2022/2464 take a quarter of one."""
+
+_FORMULA = re.compile(r"[a-z][A-Z]|[=¼∑×÷≤≥]")
+_READER = Path(__file__).with_name("pdfium.py")
+_DAMAGED = ExtractionError(
+    "damaged", "It is damaged and cannot be read as a PDF.", "Fetch or export the file again."
+)
+
+
+def extract_pdf(data: bytes, name: str, title: str | None = None) -> ExtractedDocument:
+    """A PDF document.
+
+    Running headers, footers and page numbers are taken out of the text and kept once each under
+    `running_lines` in the metadata; numbers of pages without text are under
+    `pages_without_text`.
+
+    Raises:
+        ExtractionError: "encrypted", "damaged" or "no_text" (pictures only).
+    """
+    if not _is_complete(data):
+        raise ExtractionError(
+            "damaged", "It is cut off: the end of the PDF is missing.", "Fetch the file again."
+        )
+    content = _read(data)
+    pages = [
+        merged(
+            Line(text, left, right, bottom, top, bold, number)
+            for text, left, right, bottom, top, bold in page["lines"]
+        )
+        for number, page in enumerate(content["pages"])
+    ]
+    if not any(pages):
+        raise ExtractionError(
+            "no_text",
+            f"None of its {len(pages)} pages holds text: they are pictures or blank.",
+            "Run optical character recognition (OCR) over it and add the result.",
+        )
+    running = running_lines(pages, [page["height"] for page in content["pages"]])
+    body_pages = [[line for line in page if line not in running] for page in pages]
+    blocks = with_divisions(_blocks(body_pages, content["outline"]))
+    metadata: dict[str, JSON] = {}
+    if running:
+        ordered = (line for page in pages for line in page if line in running)
+        texts: dict[str, JSON] = {}
+        for line in ordered:
+            texts.setdefault(without_digits(line.text), clean(line.text))
+        metadata["running_lines"] = list(texts.values())
+    empty: list[JSON] = [number for number, page in enumerate(pages, start=1) if not page]
+    if empty:
+        metadata["pages_without_text"] = empty
+    for key in ("Author", "Subject", "CreationDate"):
+        if value := clean(content["metadata"].get(key, "")):
+            metadata[key.lower()] = value
+    return assemble(
+        blocks,
+        title=title or _title(blocks, body_pages, content["metadata"]) or name,
+        media_type="application/pdf",
+        pages=len(pages),
+        metadata=metadata,
+    )
+
+
+def _is_complete(data: bytes) -> bool:
+    tail = data[-65536:].rstrip(b"\0 \t\r\n")[-4096:]
+    return b"%%EOF" in tail or b"startxref" in tail
+
+
+def _read(data: bytes) -> dict[str, Any]:
+    """What `pdfium` reads; `-P` keeps modules beside it from hiding those of Python."""
+    try:
+        done = subprocess.run(  # noqa: S603
+            [sys.executable, "-P", str(_READER)],
+            input=data,
+            capture_output=True,
+            timeout=SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ExtractionError(
+            "damaged",
+            f"Reading it took more than {SECONDS} seconds.",
+            "Export the PDF again, or split it.",
+        ) from error
+    if done.returncode != 0:
+        raise _DAMAGED
+    content: dict[str, Any] = json.loads(done.stdout)
+    if content.get("error") == "encrypted":
+        raise ExtractionError(
+            "encrypted", "It is encrypted and asks for a password.", "Save it without a password."
+        )
+    if "error" in content or not content["pages"]:
+        raise _DAMAGED
+    return content
+
+
+def _blocks(pages: list[list[Line]], outline: list[list[Any]]) -> list[Block]:
+    words = vocabulary(line.text for page in pages for line in page)
+    body = body_height(line for page in pages for line in page)
+    sizes = sorted({_size(line, body) for page in pages for line in page}, reverse=True)
+    announced = {(page, _folded(title)): level for level, title, page in outline}
+    blocks: list[Block] = []
+    opened = 0
+    for paragraph in paragraphs(pages):
+        text, starts = flow(paragraph, words)
+        if not text:
+            continue
+        page_starts: list[int] = []
+        for page, offset in starts:
+            page_starts += [offset] * (page + 1 - opened)
+            opened = max(opened, page + 1)
+        level = announced.get((paragraph[0].page, _folded(text)))
+        if level is None and _looks_like_heading(paragraph, text, body):
+            level = GENERIC + sizes.index(_size(paragraph[0], body))
+        blocks.append(Block(text, level=level, page_starts=tuple(page_starts)))
+    return blocks
+
+
+def _size(line: Line, body: float) -> float:
+    """The line's height for ranking headings: to half a point, and no less than the body's."""
+    return max(round(2 * line.height) / 2, round(2 * body) / 2)
+
+
+def _looks_like_heading(paragraph: Paragraph, text: str, body: float) -> bool:
+    stands_out = all(line.bold or line.height > 1.15 * body for line in paragraph)
+    return stands_out and may_be_heading(text) and not _FORMULA.search(text)
+
+
+def _folded(text: str) -> str:
+    return one_line(text).casefold()[:120]
+
+
+def _title(blocks: list[Block], pages: list[list[Line]], metadata: dict[str, str]) -> str:
+    """The act's own title, what the file says, the largest lines of page one, or the first line."""
+    if act := act_title(blocks):
+        return act
+    first = next((page for page in pages if page), [])
+    body = body_height(line for page in pages for line in page)
+    largest = max((line.height for line in first), default=0.0)
+    large = [line.text for line in first if line.height > 0.95 * largest]
+    candidates = (
+        " ".join(large) if largest > 1.15 * body else "",
+        metadata.get("Title", ""),
+        blocks[0].text[:1000].partition("\n")[0] if blocks else "",
+    )
+    return next((shorten(clean(text)) for text in candidates if clean(text)), "")
