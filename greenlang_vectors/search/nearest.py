@@ -56,31 +56,32 @@ def nearest(
                    embedding::vector({dimensions}) <=> %(query)s::vector({dimensions}) AS distance
             FROM vector_embeddings
             WHERE namespace = %(namespace)s AND embedding_model = %(model)s
-            ORDER BY embedding::vector({dimensions}) <=> %(query)s::vector({dimensions})
+            ORDER BY (embedding::vector({dimensions}) <=> %(query)s::vector({dimensions})) {exactly}
             LIMIT %(k)s
         ) nearest
         ORDER BY distance, source_id, chunk_index
         """
-    ).format(dimensions=sql.Literal(leaf.dimensions))
+    ).format(
+        dimensions=sql.Literal(leaf.dimensions),
+        exactly=sql.SQL("+ 0" if plan == "exact" else ""),  # no index orders by a sum
+    )
     with connection.transaction():
         connection.execute(
             """
             SELECT set_config('hnsw.ef_search', %s, true),
                    set_config('hnsw.iterative_scan', 'strict_order', true),
-                   set_config('enable_indexscan', %s, true),
                    set_config('enable_seqscan', %s, true),
                    set_config('enable_bitmapscan', %s, true),
                    set_config('enable_sort', %s, true)
             """,
             [
                 str(min(max(ef_search, k), MAX_EF_SEARCH)),
-                "off" if plan == "exact" else "on",
                 *(["off" if plan == "index" else "on"] * 3),
             ],
         )
         rows = connection.execute(
             statement,
             {"query": query, "namespace": leaf.namespace, "model": leaf.model, "k": k},
-            prepare=None if plan == "auto" else False,  # a prepared statement keeps its plan
+            prepare=False if plan == "index" else None,  # a prepared statement keeps its plan
         )
         return [Neighbour(*row) for row in rows]

@@ -1,0 +1,56 @@
+"""A namespace in which all is well, for tests that damage it in one way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from uuid import UUID
+
+import psycopg
+import pytest
+
+from greenlang_vectors.quality import recall
+from greenlang_vectors.quality.checks import CHECKS, CheckContext, CheckOutcome, run_check
+from greenlang_vectors.settings import Settings
+from greenlang_vectors.store import indexes, records
+from greenlang_vectors.store.database import Database
+from greenlang_vectors.store.embeddings import Leaf
+from greenlang_vectors.store.indexes import HnswIndex
+
+MAX_TOKENS = 512
+
+
+@pytest.fixture
+def context(leaf: Leaf, settings: Settings) -> CheckContext:
+    """What the checks of the test's namespace are given."""
+    return CheckContext(leaf, settings, MAX_TOKENS)
+
+
+@pytest.fixture
+def run_all(database: Database, context: CheckContext) -> Callable[[], dict[str, CheckOutcome]]:
+    """Runs every check of the test's namespace; outcomes by name."""
+
+    def run() -> dict[str, CheckOutcome]:
+        with database.connect() as connection:
+            return {check.name: run_check(connection, check, context) for check in CHECKS}
+
+    return run
+
+
+@pytest.fixture
+def healthy(
+    database: Database,
+    leaf: Leaf,
+    settings: Settings,
+    add_document: Callable[[psycopg.Connection, str, str, Sequence[str]], UUID],
+    embed_all: Callable[[psycopg.Connection, Leaf], int],
+) -> Leaf:
+    """Two documents, cut, embedded, indexed and measured."""
+    with database.connect() as connection:
+        add_document(connection, leaf.namespace, "first.txt", ["one üne", "two", "three 三"])
+        add_document(connection, leaf.namespace, "second.txt", ["four", "five"])
+        embed_all(connection, leaf)
+        indexes.build(database, HnswIndex.of(leaf, settings.index), memory_mb=64, workers=0)
+        queries = recall.sample_vectors(connection, leaf, 5, seed=1)
+        quality = recall.measure(connection, leaf, queries, ef_search=settings.index.ef_search)
+        records.save_search_quality(connection, leaf.namespace, quality)
+    return leaf
