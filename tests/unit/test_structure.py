@@ -22,7 +22,7 @@ LAYERS = (
     {"quality"},
     {"stages"},
     {"service"},
-    {"cli"},
+    {"cli", "__main__"},
     {"definitions"},
 )
 OUTER = {

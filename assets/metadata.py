@@ -1,0 +1,83 @@
+"""What the UI shows of a materialized stage beside its numbers: its table and dead letters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import dagster as dg
+from psycopg import sql
+
+from greenlang_vectors.store import dead_letters
+from greenlang_vectors.store.database import Database
+
+MOST_RECORDS = 200
+
+Metadata = dict[str, dg.MetadataValue[Any]]
+
+
+def table_metadata(
+    database: Database, table: str, *, relation: str, rows: int | None = None
+) -> Metadata:
+    """Name, columns and row count of a relation that holds one namespace.
+
+    The columns are those the database has, with the comments its schema gives them.
+
+    Args:
+        table: the relation it is a partition of, which has the columns and comments.
+        relation: its own name.
+        rows: how many rows it holds, where that is known already.
+    """
+    with database.connection() as connection:
+        columns = connection.execute(
+            """
+            SELECT attname, format_type(atttypid, atttypmod), NOT attnotnull,
+                   col_description(attrelid, attnum)
+            FROM pg_attribute
+            WHERE attrelid = to_regclass(quote_ident(%s)) AND attnum > 0 AND NOT attisdropped
+            ORDER BY attnum
+            """,
+            [table],
+        ).fetchall()
+        identifier = f"{connection.info.dbname}.public.{relation}"
+        if rows is None:
+            count = sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(relation))
+            (rows,) = cast("tuple[int]", connection.execute(count).fetchone())
+    schema = dg.TableSchema(
+        [
+            dg.TableColumn(
+                name,
+                type=kind,
+                description=comment,
+                constraints=dg.TableColumnConstraints(nullable=nullable),
+            )
+            for name, kind, nullable, comment in columns
+        ]
+    )
+    return {
+        "dagster/relation_identifier": dg.MetadataValue.text(identifier),
+        "dagster/row_count": dg.MetadataValue.int(rows),
+        "dagster/column_schema": dg.MetadataValue.table_schema(schema),
+    }
+
+
+def dead_letter_metadata(database: Database, namespace: str, stage: str) -> Metadata:
+    """The items that failed at a stage, each with its reason and what helps."""
+    with database.connection() as connection:
+        letters = dead_letters.list_all(connection, namespace, stage)
+    columns = ["item", "reason", "message", "remedy"]
+    rows = [[letter.item, letter.reason, letter.message, letter.remedy] for letter in letters]
+    return {"dead_letters": records_table(columns, rows)}
+
+
+def records_table(
+    columns: Sequence[str], rows: Sequence[Sequence[object]]
+) -> dg.MetadataValue[Any]:
+    """A table for the UI; of very many rows it shows the first."""
+    return dg.MetadataValue.table(
+        records=[
+            dg.TableRecord({column: str(value) for column, value in zip(columns, row, strict=True)})
+            for row in rows[:MOST_RECORDS]
+        ],
+        schema=dg.TableSchema([dg.TableColumn(column) for column in columns]),
+    )

@@ -1,0 +1,51 @@
+"""The composition root: everything Dagster loads, put together in one place.
+
+`dagster definitions validate`, the UI and the daemon load `defs`; `make run` and the tests call
+`build_defs` with resources of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import dagster as dg
+
+from assets.checks import ASSET_CHECKS
+from assets.chunks import chunks
+from assets.documents import documents
+from assets.embeddings import embeddings
+from assets.search_quality import search_quality
+from assets.vector_index import vector_index
+from resources.configuration import SettingsResource
+from resources.database import DatabaseResource
+from resources.embedding import EmbeddingResource
+from resources.progress import LoggedProgress
+from schedules.jobs import housekeeping, ingest
+from schedules.schedules import SCHEDULES
+from schedules.sensors import SENSORS
+
+
+def build_defs(*, resource_overrides: Mapping[str, object] | None = None) -> dg.Definitions:
+    """All assets, checks, jobs, schedules and sensors over one set of resources.
+
+    Args:
+        resource_overrides: resources to use instead of the usual ones, by name.
+    """
+    return dg.Definitions(
+        assets=[documents, chunks, embeddings, vector_index, search_quality],
+        asset_checks=ASSET_CHECKS,
+        jobs=[ingest, housekeeping],
+        schedules=SCHEDULES,
+        sensors=SENSORS,
+        resources={
+            "database": DatabaseResource(),
+            "embedding": EmbeddingResource(),
+            "progress": LoggedProgress(),
+            "settings": SettingsResource(),
+            **(resource_overrides or {}),
+        },
+        executor=dg.in_process_executor,
+    )
+
+
+defs = build_defs()

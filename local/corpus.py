@@ -1,0 +1,84 @@
+"""Which namespaces `make run` fills, and from which folders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psycopg
+
+from greenlang_vectors.documents.source import EVALUATION_FOLDER
+from greenlang_vectors.errors import InvalidNamespaceName, UsageError
+from greenlang_vectors.quality.retrieval_metrics import read_queries
+from greenlang_vectors.settings import PROJECT_ROOT
+from greenlang_vectors.store import namespaces
+
+SAMPLES = PROJECT_ROOT / "samples"
+MOST_QUESTIONS = 10
+
+
+def register_samples(connection: psycopg.Connection) -> list[str]:
+    """Register the PRD's namespaces that are missing, each over its samples; return all names."""
+    known = {namespace.name for namespace in namespaces.list_all(connection)}
+    for name in namespaces.PRD_NAMESPACES:
+        if name not in known:
+            namespaces.register(connection, name, source_uri=str(SAMPLES / name))
+    return [namespace.name for namespace in namespaces.list_all(connection)]
+
+
+def register_folder(connection: psycopg.Connection, folder: Path) -> tuple[list[str], list[str]]:
+    """Make each sub-folder the source of the namespace it is named after.
+
+    Returns:
+        the names of these namespaces, and a line for each sub-folder that cannot be one.
+
+    Raises:
+        UsageError: there is no such folder, or no sub-folder that can be a namespace.
+    """
+    if not folder.is_dir():
+        raise UsageError(
+            f"There is no folder {str(folder)!r}.",
+            "Give a folder that holds one sub-folder of documents for each namespace.",
+        )
+    names: list[str] = []
+    skipped: list[str] = []
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith((".", "_")) or not path.is_dir():
+            continue
+        try:
+            namespaces.validate_name(path.name)
+        except InvalidNamespaceName as error:
+            skipped.append(f"The folder is left out: {error}")
+        else:
+            namespaces.register(connection, path.name, source_uri=str(path.resolve()))
+            names.append(path.name)
+    if not names:
+        raise UsageError(
+            " ".join([f"{str(folder)!r} has no sub-folder that can be a namespace.", *skipped]),
+            "Put the documents of each namespace into a sub-folder such as csrd.",
+        )
+    return names, skipped
+
+
+def example_questions(connection: psycopg.Connection, name: str) -> list[str]:
+    """Questions the namespace should answer: held-back ones, or else headings of its documents.
+
+    Headings of documents with pages come first, for the answer to have one.
+    """
+    source = namespaces.get(connection, name).source_uri
+    if source is not None:
+        file = Path(source) / EVALUATION_FOLDER / "queries.jsonl"
+        if file.is_file():
+            return list(read_queries(file).values())[:MOST_QUESTIONS]
+    rows = connection.execute(
+        """
+        SELECT coalesce(heading, title)
+        FROM documents d LEFT JOIN LATERAL (
+            SELECT h ->> 2 AS heading FROM jsonb_array_elements(d.headings) AS h
+            WHERE length(h ->> 2) BETWEEN 15 AND 80 LIMIT 1
+        ) long_enough ON true
+        WHERE namespace = %s
+        ORDER BY heading IS NULL, page_starts = '{}', source_key LIMIT 1
+        """,
+        [name],
+    )
+    return [str(row[0]) for row in rows]

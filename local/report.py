@@ -1,0 +1,73 @@
+"""What `make run` shows at the end: the table, what went wrong, and a question answered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from greenlang_vectors.search.similarity import SearchResult
+from greenlang_vectors.store.dead_letters import DeadLetter
+from greenlang_vectors.store.status import NamespaceStatus
+from local.ingest import Run
+
+MOST_DEAD_LETTERS = 20
+PASSAGE_CHARACTERS = 400
+
+
+def show_table(console: Console, runs: Sequence[Run], states: dict[str, NamespaceStatus]) -> None:
+    """One row a namespace."""
+    table = Table(box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
+    table.add_column("namespace", no_wrap=True)
+    for column in ("documents", "chunks", "embeddings", "index", "recall\n@10"):
+        table.add_column(column, justify="right")
+    for column in ("checks\npassed", "checks\nfailed", "dead\nletters", "seconds"):
+        table.add_column(column, justify="right")
+    for run in runs:
+        state = states[run.namespace]
+        table.add_row(
+            run.namespace,
+            f"{state.documents:,}",
+            f"{state.chunks:,}",
+            f"{state.embeddings:,}",
+            "HNSW" if state.index else "–",
+            "–" if state.recall_at_10 is None else f"{state.recall_at_10:.3f}",
+            str(state.checks_passed),
+            f"[red]{state.checks_failed}[/red]" if state.checks_failed else "0",
+            str(state.dead_letters),
+            f"{run.seconds:.1f}",
+        )
+    console.print(table)
+
+
+def show_problems(
+    console: Console, runs: Sequence[Run], letters: dict[str, list[DeadLetter]]
+) -> None:
+    """Failed runs and dead letters, a line each."""
+    for run in runs:
+        if run.failure is not None:
+            console.print(f"[bold red]failed[/bold red] {escape(run.failure)}", soft_wrap=True)
+    every = [(name, letter) for name, of_one in letters.items() for letter in of_one]
+    for name, letter in every[:MOST_DEAD_LETTERS]:
+        line = f"{name}/{letter.item} ({letter.stage}): {letter.message} {letter.remedy}"
+        console.print(f"[yellow]left out[/yellow] {escape(line)}", soft_wrap=True)
+    if len(every) > MOST_DEAD_LETTERS:
+        console.print(f"… and {len(every) - MOST_DEAD_LETTERS} more, in the Dagster UI.")
+
+
+def show_answer(
+    console: Console, namespace: str, question: str, results: Sequence[SearchResult]
+) -> None:
+    """The question, where its answers stand, and the best passage."""
+    console.print(f"\n[bold]Example question[/bold] in {namespace}: {escape(question)}")
+    for result in results:
+        page = "" if result.page is None else f", page {result.page}"
+        where = f"{result.rank}. {result.document}{page}  score {result.score:.3f}"
+        console.print(f"  [cyan]{escape(where)}[/cyan]", highlight=False)
+    if results:
+        passage = " ".join(results[0].content.split())
+        short = passage[:PASSAGE_CHARACTERS] + ("…" if len(passage) > PASSAGE_CHARACTERS else "")
+        console.print(f"  {escape(short)}", highlight=False)

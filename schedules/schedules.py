@@ -1,0 +1,32 @@
+"""Schedules: every namespace once a day, and the house swept after it (times in UTC)."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from assets.stage import NAMESPACES
+from schedules.jobs import housekeeping, ingest
+
+
+@dg.schedule(
+    job=ingest,
+    cron_schedule="0 3 * * *",
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+)
+def daily_refresh(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
+    """A run for each namespace; unchanged documents cost next to nothing."""
+    for name in NAMESPACES.get_partition_keys(dynamic_partitions_store=context.instance):
+        yield dg.RunRequest(run_key=name, partition_key=name)
+
+
+daily_housekeeping = dg.ScheduleDefinition(
+    name="daily_housekeeping",
+    job=housekeeping,
+    cron_schedule="0 5 * * *",
+    execution_timezone="UTC",
+    description="Expired cache entries and old runs are deleted.",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+)
+
+SCHEDULES = [daily_refresh, daily_housekeeping]

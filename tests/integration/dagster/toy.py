@@ -1,0 +1,40 @@
+"""The real code location with a toy model: real stages, checks and database, and no torch."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from greenlang_vectors.chunking.tokens import Tokenizer
+from greenlang_vectors.definitions import build_defs
+from greenlang_vectors.embedding.embedder import Embedder
+from greenlang_vectors.embedding.models import PACKAGED_MODEL, ModelSpec, resolve_model
+from greenlang_vectors.store.database import Database
+from resources.embedding import EmbeddingResource
+
+
+class ToyModel:
+    """Vectors out of a hash of the text."""
+
+    spec: ModelSpec = resolve_model(PACKAGED_MODEL)
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        return Tokenizer.from_directory(self.spec.directory).counts(list(texts))
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        seeds = [int.from_bytes(hashlib.sha256(text.encode()).digest()[:8]) for text in texts]
+        size = self.spec.dimensions
+        return np.array([np.random.default_rng(s).normal(size=size) for s in seeds], np.float32)
+
+
+class ToyEmbedding(EmbeddingResource):
+    """The toy model, without a cache."""
+
+    def embedder(self, database: Database) -> Embedder:  # noqa: ARG002
+        return Embedder(ToyModel())
+
+
+defs = build_defs(resource_overrides={"embedding": ToyEmbedding()})

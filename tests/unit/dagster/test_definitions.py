@@ -1,0 +1,151 @@
+"""What Dagster loads: the graph, its checks and its automation, quickly and in silence."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from greenlang_vectors.definitions import defs
+from greenlang_vectors.quality.checks import CHECKS
+
+GRAPH = {
+    "documents": (set(), None),
+    "chunks": ({"documents"}, None),
+    "embeddings": ({"chunks"}, "embedding_model"),
+    "vector_index": ({"embeddings"}, "index_build"),
+    "search_quality": ({"vector_index"}, None),
+}
+SECONDS_TO_LOAD = 3.0
+HEAVY = ["torch", "sentence_transformers", "transformers", "great_expectations", "pandas"]
+
+LOAD = f"""
+import sys, warnings
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    import greenlang_vectors.definitions
+ours = [str(w) for w in caught if "site-packages" not in w.filename]
+assert not ours, ours
+heavy = [name for name in {HEAVY!r} if name in sys.modules]
+assert not heavy, heavy
+"""
+
+
+@pytest.fixture(scope="module")
+def assets() -> list[dg.AssetsDefinition]:
+    return [a for a in defs.assets or [] if isinstance(a, dg.AssetsDefinition)]
+
+
+@pytest.fixture
+def bare_environment() -> dict[str, str]:
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("DAGSTER", "GREENLANG", "PYTHONWARNINGS"))
+    }
+
+
+def run(
+    command: list[str], repository: Path, environment: dict[str, str]
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *command],
+        cwd=repository,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_graph_is_this(assets: list[dg.AssetsDefinition]) -> None:
+    graph = {
+        asset.key.to_user_string(): (
+            {dep.asset_key.to_user_string() for dep in asset.specs_by_key[asset.key].deps},
+            asset.op.pool,
+        )
+        for asset in assets
+    }
+    assert graph == GRAPH
+
+
+def test_every_asset_says_what_it_is(assets: list[dg.AssetsDefinition]) -> None:
+    for asset in assets:
+        spec = asset.specs_by_key[asset.key]
+        assert spec.description, asset.key
+        assert len(spec.description) > 50, asset.key
+        assert spec.group_name == "ingestion"
+        assert spec.owners == ["team:data-platform"]
+        assert "postgres" in spec.kinds
+        assert spec.code_version
+        assert spec.partitions_def == dg.DynamicPartitionsDefinition(name="namespace")
+        assert spec.automation_condition is None  # schedules and sensors ask for whole runs
+
+
+def test_every_check_of_the_library_is_an_asset_check_of_a_partition() -> None:
+    found = {}
+    for definition in defs.asset_checks or []:
+        for spec in definition.check_specs:
+            found[spec.name] = (spec.asset_key.to_user_string(), spec.blocking, spec.description)
+            assert spec.partitions_def == dg.DynamicPartitionsDefinition(name="namespace")
+    assert found == {c.name: (c.stage, c.blocking, c.description) for c in CHECKS}
+
+
+def test_the_job_runs_all_stages_with_their_checks_in_one_process() -> None:
+    job = defs.resolve_job_def("ingest")
+    assert {key.to_user_string() for key in job.asset_layer.executable_asset_keys} == set(GRAPH)
+    assert len(job.asset_layer.asset_graph.asset_check_keys) == len(CHECKS)
+    assert job.executor_def is dg.in_process_executor
+
+
+def test_schedules_and_sensors_run_from_the_start() -> None:
+    repository = defs.get_repository_def()
+    schedules = {s.name: (s.cron_schedule, s.default_status) for s in repository.schedule_defs}
+    on = dg.DefaultScheduleStatus.RUNNING
+    assert schedules == {
+        "daily_refresh": ("0 3 * * *", on),
+        "daily_housekeeping": ("0 5 * * *", on),
+    }
+    sensors = {s.name: s.default_status for s in repository.sensor_defs}
+    assert sensors == dict.fromkeys(
+        ["namespace_registry", "source_changes", "failed_runs"], dg.DefaultSensorStatus.RUNNING
+    )
+
+
+def test_the_code_location_loads_lean_and_in_silence(
+    repository: Path, bare_environment: dict[str, str]
+) -> None:
+    loaded = run(["-c", LOAD], repository, bare_environment)
+    assert (loaded.returncode, loaded.stdout, loaded.stderr) == (0, "", "")
+    plain = run(["-c", "import greenlang_vectors.definitions"], repository, bare_environment)
+    assert (plain.returncode, plain.stdout, plain.stderr) == (0, "", "")
+
+
+def test_the_code_location_loads_quickly(
+    repository: Path, bare_environment: dict[str, str]
+) -> None:
+    """The best of three, in processor time: other programs may be busy."""
+
+    def seconds() -> float:
+        before = os.times()
+        run(["-c", "import greenlang_vectors.definitions"], repository, bare_environment)
+        after = os.times()
+        return (after.children_user + after.children_system) - (
+            before.children_user + before.children_system
+        )
+
+    assert min(seconds() for _ in range(3)) < SECONDS_TO_LOAD
+
+
+def test_dagster_validates_it_in_a_fresh_clone(
+    repository: Path, bare_environment: dict[str, str], tmp_path: Path
+) -> None:
+    environment = bare_environment | {"GREENLANG_DATA_DIR": str(tmp_path)}
+    validated = run(["-m", "dagster", "definitions", "validate"], repository, environment)
+    assert validated.returncode == 0, validated.stderr + validated.stdout
+    assert "All code locations passed validation" in validated.stderr + validated.stdout
+    assert "WARNING" not in validated.stderr + validated.stdout
