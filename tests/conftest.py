@@ -42,6 +42,14 @@ def data_dir() -> Iterator[Path]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+@pytest.fixture
+def own_data_dir() -> Iterator[Path]:
+    """A data directory whose server the test may stop."""
+    with tempfile.TemporaryDirectory(prefix="glv-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+        embedded.stop(Path(folder))
+
+
 @pytest.fixture(scope="session")
 def server(data_dir: Path) -> str:
     """URL of a running embedded PostgreSQL + pgvector; it need not survive a power cut."""

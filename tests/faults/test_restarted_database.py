@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -20,14 +18,6 @@ pytestmark = pytest.mark.faults
 
 SLOW_RUN = Path(__file__).parent / "slow_run.py"
 CHUNKS = 60
-
-
-@pytest.fixture
-def own_data_dir() -> Iterator[Path]:
-    """A data directory whose server may be stopped."""
-    with tempfile.TemporaryDirectory(prefix="glv-", ignore_cleanup_errors=True) as folder:
-        yield Path(folder)
-        embedded.stop(Path(folder))
 
 
 @pytest.fixture

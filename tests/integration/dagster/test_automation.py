@@ -171,8 +171,10 @@ def test_every_namespace_is_refreshed_once_a_day(tmp_path: Path) -> None:
     three = datetime(2026, 1, 1, 3, tzinfo=UTC)
     with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
         instance.add_dynamic_partitions("namespace", ["csrd", "cbam"])
-        context = dg.build_schedule_context(instance=instance, scheduled_execution_time=three)
-        requests = [r for r in daily_refresh(context) if isinstance(r, dg.RunRequest)]
+        with dg.build_schedule_context(
+            instance=instance, scheduled_execution_time=three
+        ) as context:
+            requests = [r for r in daily_refresh(context) if isinstance(r, dg.RunRequest)]
     assert {request.partition_key for request in requests} == {"cbam", "csrd"}
     assert len({request.run_key for request in requests}) == 2
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -62,15 +61,11 @@ def test_a_database_that_cannot_be_reached_is_named_without_the_password(url: st
     assert "hunter2" not in str(caught.value)
 
 
-def test_a_stopped_server_comes_up_again_with_its_data(
-    tmp_path: Path, new_database: Callable[[], str]
-) -> None:
-    del new_database  # the shared server runs beside this one
-    url = embedded.start(tmp_path)
+def test_a_stopped_server_comes_up_again_with_its_data(own_data_dir: Path) -> None:
+    url = embedded.start(own_data_dir)
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("CREATE TABLE kept (x integer)")
-    assert embedded.stop(tmp_path) is True
-    assert embedded.stop(tmp_path) is False
-    with psycopg.connect(embedded.start(tmp_path)) as connection:
+    assert embedded.stop(own_data_dir) is True
+    assert embedded.stop(own_data_dir) is False
+    with psycopg.connect(embedded.start(own_data_dir)) as connection:
         assert connection.execute("SELECT count(*) FROM kept").fetchone() == (0,)
-    embedded.stop(tmp_path)
