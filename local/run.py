@@ -64,7 +64,11 @@ def _conclude(
     with database.connection() as connection:
         states = {state.namespace: state for state in namespace_status(connection)}
         letters = {run.namespace: dead_letters.list_all(connection, run.namespace) for run in runs}
-        searchable = [run.namespace for run in runs if states[run.namespace].embeddings]
+        searchable = [
+            run.namespace
+            for run in runs
+            if run.failure is None and states[run.namespace].embeddings
+        ]
         questions = example_questions(connection, searchable[0]) if searchable else []
     report.show_table(console, runs, states)
     report.show_problems(console, runs, letters)
