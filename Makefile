@@ -14,10 +14,10 @@ help:
 	@echo "make clean  remove the environment and ALL data of the embedded database"
 
 run: .venv/installed
-	@$(BIN)/python -m local.run $(if $(DOCUMENTS),--documents "$(DOCUMENTS)")
+	@$(BIN)/python -m local run $(if $(DOCUMENTS),--documents "$(DOCUMENTS)")
 
 ui: .venv/installed
-	@$(BIN)/python -m local.ui --port $(PORT)
+	@$(BIN)/python -m local ui --port $(PORT)
 
 test: .venv/installed-dev
 	$(BIN)/python -m pytest

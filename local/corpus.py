@@ -28,6 +28,8 @@ def register_samples(connection: psycopg.Connection) -> list[str]:
 def register_folder(connection: psycopg.Connection, folder: Path) -> tuple[list[str], list[str]]:
     """Make each sub-folder the source of the namespace it is named after.
 
+    The PRD's namespaces without a sub-folder are registered too, without a source.
+
     Returns:
         the names of these namespaces, and a line for each sub-folder that cannot be one.
 
@@ -56,6 +58,10 @@ def register_folder(connection: psycopg.Connection, folder: Path) -> tuple[list[
             " ".join([f"{str(folder)!r} has no sub-folder that can be a namespace.", *skipped]),
             "Put the documents of each namespace into a sub-folder such as csrd.",
         )
+    known = {namespace.name for namespace in namespaces.list_all(connection)}
+    for name in namespaces.PRD_NAMESPACES:
+        if name not in known:
+            namespaces.register(connection, name)
     return names, skipped
 
 

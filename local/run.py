@@ -1,6 +1,6 @@
 """`make run`: fill every namespace through Dagster, show what came of it, answer a question.
 
-Returns 0; 1 if a run or a blocking check failed; 2 for a user's mistake; 130 after Ctrl-C.
+Returns 0; 1 if a run or a blocking check failed; 2 for a user's mistake.
 A document that cannot be read is no failure.
 """
 
@@ -76,8 +76,8 @@ def _conclude(
     answers = ((q, engine.search(q, searchable[0], ANSWERS)) for q in questions)
     answered = [(question, results) for question, results in answers if results]
     if answered:
-        with_page = [answer for answer in answered if answer[1][0].page is not None]
-        report.show_answer(console, searchable[0], *(with_page or answered)[0])
+        best = max(answered, key=lambda a: (a[1][0].page is not None, a[1][0].score))
+        report.show_answer(console, searchable[0], *best)
     console.print("\nThe Dagster UI, with schedules and sensors running: [bold]make ui[/bold]")
 
 
@@ -101,14 +101,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _stop(error, 1)
     except DATABASE_ERRORS as error:
         return _stop(f"The database failed ({error}). What was stored stays; run again.", 1)
-    except KeyboardInterrupt:
-        return _stop("Interrupted. What was stored stays; run again to go on.", 130)
 
 
 def _stop(message: object, code: int) -> int:
     print(" ".join(str(message).split()), file=sys.stderr)
     return code
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -98,7 +98,3 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except GreenLangError as error:
         print(error, file=sys.stderr)
         return 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())

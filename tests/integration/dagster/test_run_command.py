@@ -88,7 +88,7 @@ def make_run(
 def started_run(folder: Path, repository: Path) -> subprocess.Popen[str]:
     """`make run` as a process, with the real model, in the middle of its run."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "local.run", "--documents", str(folder)],
+        [sys.executable, "-m", "local", "run", "--documents", str(folder)],
         cwd=repository,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -55,7 +55,7 @@ def served(
     monkeypatch.setenv("GREENLANG_DATABASE_URL", new_database())
     monkeypatch.setenv("DAGSTER_POSTGRES_URL", runs.replace("postgresql", "postgresql+psycopg2", 1))
     process = subprocess.Popen(
-        [sys.executable, "-m", "local.ui", "--port", str(free_port)],
+        [sys.executable, "-m", "local", "ui", "--port", str(free_port)],
         cwd=repository,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -106,3 +106,27 @@ def test_several_namespaces_may_build_at_once(
     with ThreadPoolExecutor(3) as pool:
         built = pool.map(lambda leaf: build(database, HnswIndex.of(leaf, PROFILES["dev"])), leaves)
         assert list(built) == [True, True, True]
+
+
+def test_progress_of_a_build_is_reported(
+    database: Database,
+    leaf: Leaf,
+    add_document: AddDocument,
+    embed_all: EmbedAll,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(indexes, "POLL_SECONDS", 0.01)
+    with database.connect() as connection:
+        add_document(connection, leaf.namespace, "a.txt", [f"passage {n}" for n in range(5000)])
+        embed_all(connection, leaf)
+    seen: list[tuple[int, int, str]] = []
+    indexes.build(
+        database,
+        HnswIndex.of(leaf, PROFILES["staging"]),
+        memory_mb=64,
+        workers=0,
+        progress=lambda *news: seen.append(news),
+    )
+    assert seen
+    assert all(0 <= done <= total for done, total, _ in seen)
+    assert any("loading tuples" in unit for _, _, unit in seen)
