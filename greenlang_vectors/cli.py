@@ -17,7 +17,6 @@ from typing import Any
 
 import click
 import psycopg
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
@@ -27,6 +26,7 @@ from rich.table import Table
 from greenlang_vectors.errors import GreenLangError, UsageError
 from greenlang_vectors.progress import Progress
 from greenlang_vectors.settings import Settings, get_settings
+from greenlang_vectors.status_table import status_table
 from greenlang_vectors.store import embedded, namespaces
 from greenlang_vectors.store.database import DATABASE_NAME, Database, ensure_database, open_database
 from greenlang_vectors.store.status import NamespaceStatus, namespace_status
@@ -234,26 +234,6 @@ def stop_server() -> None:
     """Stop the embedded server."""
     stopped = embedded.stop(get_settings().data_dir)
     errors.print("The embedded PostgreSQL has stopped." if stopped else "It was not running.")
-
-
-def status_table(states: list[NamespaceStatus]) -> Table:
-    """The status as a table for people."""
-    table = Table(box=SIMPLE_HEAD)
-    table.add_column("namespace", no_wrap=True, overflow="fold")
-    for column in ("documents", "chunks", "embeddings", "recall@10", "passed", "failed", "dead"):
-        table.add_column(column, justify="right")
-    for state in states:
-        table.add_row(
-            state.namespace,
-            f"{state.documents:,}",
-            f"{state.chunks:,}",
-            f"{state.embeddings:,}",
-            "–" if state.recall_at_10 is None else f"{state.recall_at_10:.3f}",
-            str(state.checks_passed),
-            str(state.checks_failed),
-            str(state.dead_letters),
-        )
-    return table
 
 
 def main() -> None:

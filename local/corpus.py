@@ -66,7 +66,7 @@ def register_folder(connection: psycopg.Connection, folder: Path) -> tuple[list[
 
 
 def example_questions(connection: psycopg.Connection, name: str) -> list[str]:
-    """Questions the namespace should answer: held-back ones, or else headings of its documents.
+    """Questions the namespace should answer: held-back ones, or else what its headings name.
 
     Headings of documents with pages come first, for the answer to have one.
     """
@@ -77,14 +77,15 @@ def example_questions(connection: psycopg.Connection, name: str) -> list[str]:
             return list(read_queries(file).values())[:MOST_QUESTIONS]
     rows = connection.execute(
         """
-        SELECT coalesce(heading, title)
+        SELECT coalesce(topic, title)
         FROM documents d LEFT JOIN LATERAL (
-            SELECT h ->> 2 AS heading FROM jsonb_array_elements(d.headings) AS h
-            WHERE length(h ->> 2) BETWEEN 15 AND 80 LIMIT 1
-        ) long_enough ON true
+            SELECT regexp_replace(heading ->> 2, '^.* – ', '') AS topic
+            FROM jsonb_array_elements(d.headings) AS heading
+        ) topics ON length(topic) BETWEEN 15 AND 80 AND topic <> upper(topic)
         WHERE namespace = %s
-        ORDER BY heading IS NULL, page_starts = '{}', source_key LIMIT 1
+        ORDER BY topic IS NULL, page_starts = '{}', source_key, length(topic) DESC
+        LIMIT %s
         """,
-        [name],
+        [name, MOST_QUESTIONS],
     )
     return [str(row[0]) for row in rows]

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich import box
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from greenlang_vectors.search.similarity import SearchResult
+from greenlang_vectors.status_table import status_table
 from greenlang_vectors.store.dead_letters import DeadLetter
 from greenlang_vectors.store.status import NamespaceStatus
 from local.ingest import Run
@@ -20,27 +19,10 @@ PASSAGE_CHARACTERS = 400
 
 def show_table(console: Console, runs: Sequence[Run], states: dict[str, NamespaceStatus]) -> None:
     """One row a namespace."""
-    table = Table(box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
-    table.add_column("namespace", no_wrap=True)
-    for column in ("documents", "chunks", "embeddings", "index", "recall\n@10"):
-        table.add_column(column, justify="right")
-    for column in ("checks\npassed", "checks\nfailed", "dead\nletters", "seconds"):
-        table.add_column(column, justify="right")
-    for run in runs:
-        state = states[run.namespace]
-        table.add_row(
-            run.namespace,
-            f"{state.documents:,}",
-            f"{state.chunks:,}",
-            f"{state.embeddings:,}",
-            "HNSW" if state.index else "–",
-            "–" if state.recall_at_10 is None else f"{state.recall_at_10:.3f}",
-            str(state.checks_passed),
-            f"[red]{state.checks_failed}[/red]" if state.checks_failed else "0",
-            str(state.dead_letters),
-            f"{run.seconds:.1f}",
-        )
-    console.print(table)
+    seconds = {run.namespace: run.seconds for run in runs}
+    console.print()
+    console.print(status_table([states[name] for name in seconds], seconds))
+    console.print()
 
 
 def show_problems(

@@ -22,7 +22,7 @@ LAYERS = (
     {"quality"},
     {"stages"},
     {"service"},
-    {"cli", "__main__"},
+    {"cli", "status_table", "__main__"},
     {"definitions"},
 )
 OUTER = {
