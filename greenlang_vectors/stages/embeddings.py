@@ -66,7 +66,7 @@ def embed_chunks(
     Raises:
         UnknownNamespace: it is not registered.
         ModelUnavailable: the model cannot be loaded.
-        EmbeddingFailed: the model gave no usable vectors; what was stored before stays.
+        EmbeddingFailed: the model gave no usable vectors at all; what was stored before stays.
     """
     leaf = leaf_of(embedder, name)
     fingerprint = embedder.model.spec.fingerprint(embedder.normalize)
@@ -98,14 +98,14 @@ def embed_chunks(
                     counts += batch.counts
                     job.advance(written, len(failed))
                     progress(min(after + batch_size, pending), pending, "chunks")
+                if len(failed) == pending and not embeddings.count(connection, leaf):
+                    raise EmbeddingFailed(
+                        f"None of the {pending} chunks of {name} could be embedded.",
+                        "The dead letters of the stage say why.",
+                    )
             embeddings.analyze(connection, leaf)
         dead_letters.keep_only(connection, name, STAGE, failed)
         stored = embeddings.count(connection, leaf)
-    if failed and not written and len(failed) == pending:
-        raise EmbeddingFailed(
-            f"None of the {pending} chunks of {name} could be embedded.",
-            "`greenlang-vectors status` shows why; the dead letters are kept.",
-        )
     return EmbeddingsReport(
         pending=pending,
         written=written,
