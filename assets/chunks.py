@@ -8,7 +8,6 @@ from assets.documents import documents
 from assets.metadata import dead_letter_metadata, table_metadata
 from assets.stage import stage_asset
 from greenlang_vectors.chunking.chunk import CHUNKING_VERSION
-from greenlang_vectors.chunking.tokens import Tokenizer
 from greenlang_vectors.settings import Settings
 from greenlang_vectors.stages.chunks import STAGE, cut_chunks
 from greenlang_vectors.store.database import Database
@@ -30,12 +29,11 @@ def chunks(
     Each knows its exact place in the document, its page and its headings.
     """
     namespace = context.partition_key
-    spec = embedding.embedder(database).model.spec
     report = cut_chunks(
         database,
         namespace,
-        tokenizer=Tokenizer.from_directory(spec.directory),
-        max_tokens=min(settings.chunk_tokens, spec.max_tokens),
+        model=embedding.embedder(database).model.spec,
+        chunk_tokens=settings.chunk_tokens,
         cache_seconds=settings.embedding_cache_seconds,
         progress=progress.listener(context),
     )

@@ -19,7 +19,6 @@ from rich.table import Table
 
 from benchmarks.common import Measurement, console, corpora, measured, namespaces_of, new_database
 from benchmarks.common import server as own_server
-from greenlang_vectors.chunking.tokens import Tokenizer
 from greenlang_vectors.embedding.batching import length_sorted_batches
 from greenlang_vectors.embedding.embedder import Embedder
 from greenlang_vectors.embedding.models import EmbeddingModel, ModelSpec
@@ -75,8 +74,6 @@ class Corpus:
 
     def run(self) -> dict[str, tuple[Measurement, int, str]]:
         """Every stage over every namespace: what it took, how much it did, in which unit."""
-        spec = self.embedder.model.spec
-        tokenizer = Tokenizer.from_directory(spec.directory)
         cache_seconds = self.settings.embedding_cache_seconds
         done: dict[str, tuple[Measurement, int, str]] = {}
         with measured() as took:
@@ -95,8 +92,8 @@ class Corpus:
                 cut_chunks(
                     self.database,
                     name,
-                    tokenizer=tokenizer,
-                    max_tokens=self.settings.chunk_tokens,
+                    model=self.embedder.model.spec,
+                    chunk_tokens=self.settings.chunk_tokens,
                     cache_seconds=cache_seconds,
                 )
                 for name in self.names

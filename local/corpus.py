@@ -6,7 +6,7 @@ from pathlib import Path
 
 import psycopg
 
-from greenlang_vectors.documents.source import EVALUATION_FOLDER
+from greenlang_vectors.documents.source import evaluation_folder
 from greenlang_vectors.errors import InvalidNamespaceName, UsageError
 from greenlang_vectors.quality.retrieval_metrics import read_queries
 from greenlang_vectors.settings import PROJECT_ROOT
@@ -70,11 +70,10 @@ def example_questions(connection: psycopg.Connection, name: str) -> list[str]:
 
     Headings of documents with pages come first, for the answer to have one.
     """
-    source = namespaces.get(connection, name).source_uri
-    if source is not None:
-        file = Path(source) / EVALUATION_FOLDER / "queries.jsonl"
-        if file.is_file():
-            return list(read_queries(file).values())[:MOST_QUESTIONS]
+    uri = namespaces.get(connection, name).source_uri
+    folder = None if uri is None else evaluation_folder(uri)
+    if folder is not None and (folder / "queries.jsonl").is_file():
+        return list(read_queries(folder / "queries.jsonl").values())[:MOST_QUESTIONS]
     rows = connection.execute(
         """
         SELECT coalesce(topic, title)

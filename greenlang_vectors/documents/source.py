@@ -115,12 +115,12 @@ class FolderSource:
     """
 
     def __init__(self, root: Path) -> None:
-        self._root = Path(os.path.realpath(root))
+        self.root = Path(os.path.realpath(root))
 
     @property
     def uri(self) -> str:
         """The folder as a `file://` URI."""
-        return self._root.as_uri()
+        return self.root.as_uri()
 
     def list(self) -> list[SourceItem]:
         """See `Source.list`."""
@@ -129,7 +129,7 @@ class FolderSource:
         while folders:
             prefix = folders.pop()
             try:
-                with os.scandir(self._root / prefix) as entries:
+                with os.scandir(self.root / prefix) as entries:
                     for entry in entries:
                         path = prefix + entry.name
                         if entry.name.startswith(".") or path == EVALUATION_FOLDER:
@@ -140,7 +140,7 @@ class FolderSource:
                             items.append(item)
             except OSError as error:
                 raise SourceUnavailable(
-                    f"The folder {error.filename or self._root} cannot be listed "
+                    f"The folder {error.filename or self.root} cannot be listed "
                     f"({error.strerror}).",
                     "Nothing was changed; make it readable and run again.",
                 ) from error
@@ -148,7 +148,7 @@ class FolderSource:
 
     def read(self, item: SourceItem, max_bytes: int) -> RawDocument:
         """See `Source.read`. Never waits for a pipe or a device."""
-        path = self._root / _path(item.key)
+        path = self.root / _path(item.key)
         try:
             data = self._read(path, max_bytes)
         except OSError as error:
@@ -163,7 +163,7 @@ class FolderSource:
 
     def _read(self, path: Path, max_bytes: int) -> bytes:
         real = Path(os.path.realpath(path, strict=True))
-        if not real.is_relative_to(self._root):
+        if not real.is_relative_to(self.root):
             raise ExtractionError(
                 "unreadable",
                 "It is a link that leads out of the folder.",
@@ -346,3 +346,16 @@ def source_from_uri(uri: str) -> Source:
     else:
         raise UsageError(f"The source {uri!r} is not supported.", "Give a folder or a .jsonl file.")
     return JsonlSource(path) if path.suffix == ".jsonl" else FolderSource(path)
+
+
+def evaluation_folder(uri: str) -> Path | None:
+    """Where a source keeps its held-back questions and judgements; None if it has none.
+
+    Raises:
+        UsageError: the URI is of a kind that is not supported.
+    """
+    source = source_from_uri(uri)
+    if not isinstance(source, FolderSource):
+        return None
+    folder = source.root / EVALUATION_FOLDER
+    return folder if folder.is_dir() else None

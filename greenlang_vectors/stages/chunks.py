@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from greenlang_vectors.chunking.chunk import chunk_document, fingerprint
 from greenlang_vectors.chunking.model import ChunkingConfig, content_hash
 from greenlang_vectors.chunking.tokens import Tokenizer
+from greenlang_vectors.embedding.models import ModelSpec
 from greenlang_vectors.errors import ItemError
 from greenlang_vectors.progress import Progress, silent
 from greenlang_vectors.store import chunks, dead_letters, documents, namespaces
@@ -39,21 +40,23 @@ def cut_chunks(
     database: Database,
     name: str,
     *,
-    tokenizer: Tokenizer,
-    max_tokens: int,
+    model: ModelSpec,
+    chunk_tokens: int,
     cache_seconds: int,
     progress: Progress = silent,
 ) -> ChunksReport:
     """Cut every document that is new, changed, or was cut in another way.
 
     Args:
-        tokenizer: the embedding model's own.
-        max_tokens: the most tokens a chunk may have.
+        model: the embedding model; its tokenizer counts, and no chunk is longer than it reads.
+        chunk_tokens: the most tokens a chunk may have.
         cache_seconds: how long the vectors of vanished chunks stay in the cache.
 
     Raises:
         UnknownNamespace: it is not registered.
     """
+    tokenizer = Tokenizer.from_directory(model.directory)
+    max_tokens = min(chunk_tokens, model.max_tokens)
     with database.connect() as connection, exclusive(connection, STAGE, name):
         namespace = namespaces.get(connection, name)
 
@@ -69,6 +72,7 @@ def cut_chunks(
             },
             fingerprint(config_for(""), tokenizer),
         )
+        cut = 0
         failed: list[str] = []
         progress(0, len(work), "documents")
         for done, (identity, source_key) in enumerate(work, start=1):
@@ -77,7 +81,7 @@ def cut_chunks(
                 continue
             config = config_for(document.media_type)
             try:
-                chunks.replace(
+                cut += chunks.replace(
                     connection,
                     name,
                     identity,
@@ -93,7 +97,7 @@ def cut_chunks(
         dead_letters.keep_only(connection, name, STAGE, failed)
         stored, searched, tokens = chunks.totals(connection, name)
         return ChunksReport(
-            cut=len(work) - len(failed),
+            cut=cut,
             failed=len(failed),
             stored=stored,
             searched=searched,

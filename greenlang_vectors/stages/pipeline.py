@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from greenlang_vectors.chunking.tokens import Tokenizer
 from greenlang_vectors.embedding.embedder import Embedder
 from greenlang_vectors.progress import Progress
 from greenlang_vectors.settings import Settings
@@ -31,7 +30,6 @@ def fill(
     Raises:
         GreenLangError: the error of the stage that stopped.
     """
-    spec = embedder.model.spec
     cache_seconds = settings.embedding_cache_seconds
     load_documents(
         database,
@@ -43,8 +41,8 @@ def fill(
     cut_chunks(
         database,
         name,
-        tokenizer=Tokenizer.from_directory(spec.directory),
-        max_tokens=min(settings.chunk_tokens, spec.max_tokens),
+        model=embedder.model.spec,
+        chunk_tokens=settings.chunk_tokens,
         cache_seconds=cache_seconds,
         progress=progress("chunks"),
     )

@@ -9,6 +9,7 @@ import numpy as np
 import psycopg
 from numpy.typing import NDArray
 
+from greenlang_vectors.documents.source import evaluation_folder
 from greenlang_vectors.embedding.embedder import Embedder
 from greenlang_vectors.progress import Progress, silent
 from greenlang_vectors.quality import recall
@@ -21,7 +22,6 @@ from greenlang_vectors.store import embeddings, namespaces, records
 from greenlang_vectors.store.database import Database
 from greenlang_vectors.store.embeddings import Leaf
 
-EVALUATION_FOLDER = "_evaluation"
 SEED = 5
 
 
@@ -59,7 +59,8 @@ def measure_search(
     """
     leaf = leaf_of(embedder, name)
     with database.connect() as connection:
-        folder = _evaluation_folder(connection, name)
+        uri = namespaces.get(connection, name).source_uri
+        folder = None if uri is None else evaluation_folder(uri)
         rows = embeddings.count(connection, leaf)
         if rows == 0:
             return SearchQualityReport(rows=0, quality=None, retrieval={})
@@ -78,14 +79,6 @@ def measure_search(
             rank_documents(engine, name), questions, read_qrels(folder / "qrels.tsv"), progress
         )
     return SearchQualityReport(rows=rows, quality=quality, retrieval=retrieval)
-
-
-def _evaluation_folder(connection: psycopg.Connection, name: str) -> Path | None:
-    source_uri = namespaces.get(connection, name).source_uri
-    if source_uri is None:
-        return None
-    folder = Path(source_uri.removeprefix("file://")) / EVALUATION_FOLDER
-    return folder if folder.is_dir() else None
 
 
 def _questions(folder: Path | None) -> dict[str, str]:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from greenlang_vectors.chunking.tokens import Tokenizer
 from greenlang_vectors.embedding.embedder import Embedder
 from greenlang_vectors.errors import SourceUnavailable
 from greenlang_vectors.settings import Settings
@@ -41,7 +40,6 @@ class Corpus:
 
     def run(self) -> tuple[DocumentsReport, ChunksReport, EmbeddingsReport]:
         settings = Settings(max_document_bytes=100_000)
-        spec = self.embedder.model.spec
         return (
             load_documents(
                 self.database,
@@ -52,8 +50,8 @@ class Corpus:
             cut_chunks(
                 self.database,
                 self.name,
-                tokenizer=Tokenizer.from_directory(spec.directory),
-                max_tokens=settings.chunk_tokens,
+                model=self.embedder.model.spec,
+                chunk_tokens=settings.chunk_tokens,
                 cache_seconds=settings.embedding_cache_seconds,
             ),
             embed_chunks(self.database, self.name, embedder=self.embedder, batch_size=4),
