@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import psycopg
 
-from greenlang_vectors.quality import expectations, integrity, passages, recall
+from greenlang_vectors.quality import expectations, integrity, passages
 from greenlang_vectors.quality.outcome import MAX_EXAMPLES, CheckContext, CheckOutcome
 from greenlang_vectors.store import dead_letters, embeddings, indexes, records
 from greenlang_vectors.store.indexes import HnswIndex
@@ -114,7 +114,7 @@ def recall_reached(connection: psycopg.Connection, context: CheckContext) -> Che
     rows = embeddings.count(connection, context.leaf)
     if rows == 0:
         return CheckOutcome(True, "The namespace holds no embeddings to search.", {}, [])
-    measured = recall.newest(connection, context.leaf)
+    measured = records.newest_search_quality(connection, context.leaf)
     if measured is None:
         return CheckOutcome(
             False, f"No search over the {rows} embeddings has been measured yet.", {}, []

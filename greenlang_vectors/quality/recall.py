@@ -7,7 +7,6 @@ import time
 import numpy as np
 import psycopg
 from numpy.typing import NDArray
-from psycopg.rows import class_row
 
 from greenlang_vectors.search.nearest import Neighbour, Plan, nearest
 from greenlang_vectors.store.embeddings import Leaf
@@ -85,19 +84,6 @@ def measure(
         latency_p50_ms=float(p50),
         latency_p99_ms=float(p99),
     )
-
-
-def newest(connection: psycopg.Connection, leaf: Leaf) -> SearchQuality | None:
-    """The last measurement of the leaf that was kept."""
-    with connection.cursor(row_factory=class_row(SearchQuality)) as cursor:
-        return cursor.execute(
-            """
-            SELECT embedding_model, ef_search, queries, recall_at_10, latency_p50_ms, latency_p99_ms
-            FROM search_quality WHERE namespace = %s AND embedding_model = %s
-            ORDER BY measured_at DESC LIMIT 1
-            """,
-            [leaf.namespace, leaf.model],
-        ).fetchone()
 
 
 def _recall(found: list[Neighbour], exact: list[Neighbour]) -> float:

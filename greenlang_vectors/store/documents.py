@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import cast
 from uuid import UUID
@@ -11,6 +10,7 @@ import psycopg
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
+from greenlang_vectors.chunking.model import content_hash
 from greenlang_vectors.documents.model import ExtractedDocument, Heading
 from greenlang_vectors.store import embeddings
 from greenlang_vectors.store.identity import document_id
@@ -84,7 +84,7 @@ def save(
             size_bytes,
             file_hash,
             document.text,
-            hashlib.sha256(document.text.encode()).hexdigest(),
+            content_hash(document.text),
             list(document.page_starts),
             Jsonb([[h.start, h.level, h.title] for h in document.headings]),
             Jsonb(document.metadata),

@@ -65,11 +65,6 @@ def stop(data_dir: Path) -> bool:
     return True
 
 
-def binaries() -> Path:
-    """The folder of the server's own pg_dump, pg_restore, pg_ctl, …"""
-    return Path(_pgserver().postgres_server.POSTGRES_VERSIONS[18])
-
-
 def _pgserver() -> Any:  # noqa: ANN401 - the package carries no types
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")

@@ -9,6 +9,7 @@ from typing import cast
 from uuid import UUID
 
 import psycopg
+from psycopg.rows import class_row
 
 from greenlang_vectors.store.embeddings import Leaf
 
@@ -110,6 +111,19 @@ def save_search_quality(
             quality.latency_p99_ms,
         ],
     )
+
+
+def newest_search_quality(connection: psycopg.Connection, leaf: Leaf) -> SearchQuality | None:
+    """The last measurement of the leaf that was kept."""
+    with connection.cursor(row_factory=class_row(SearchQuality)) as cursor:
+        return cursor.execute(
+            """
+            SELECT embedding_model, ef_search, queries, recall_at_10, latency_p50_ms, latency_p99_ms
+            FROM search_quality WHERE namespace = %s AND embedding_model = %s
+            ORDER BY measured_at DESC LIMIT 1
+            """,
+            [leaf.namespace, leaf.model],
+        ).fetchone()
 
 
 def save_check(

@@ -17,7 +17,6 @@ class NamespaceStatus:
         index: the name of the valid HNSW index; None without one.
         recall_at_10: the newest measurement; None before the first.
         checks_passed, checks_failed: newest outcome of each check.
-        blocking_failed: names of the failed checks that stop what follows.
     """
 
     namespace: str
@@ -29,7 +28,6 @@ class NamespaceStatus:
     recall_at_10: float | None
     checks_passed: int
     checks_failed: int
-    blocking_failed: list[str]
 
 
 def namespace_status(connection: psycopg.Connection) -> list[NamespaceStatus]:
@@ -48,14 +46,11 @@ def namespace_status(connection: psycopg.Connection) -> list[NamespaceStatus]:
                 (SELECT q.recall_at_10 FROM search_quality q WHERE q.namespace = n.name
                  ORDER BY q.measured_at DESC LIMIT 1) AS recall_at_10,
                 checks.passed AS checks_passed,
-                checks.failed AS checks_failed,
-                checks.blocking_failed
+                checks.failed AS checks_failed
             FROM namespaces n
             CROSS JOIN LATERAL (
                 SELECT count(*) FILTER (WHERE passed) AS passed,
-                       count(*) FILTER (WHERE NOT passed) AS failed,
-                       coalesce(array_agg(name::text ORDER BY name)
-                                FILTER (WHERE NOT passed AND blocking), '{}') AS blocking_failed
+                       count(*) FILTER (WHERE NOT passed) AS failed
                 FROM check_results r WHERE r.namespace = n.name
             ) checks
             LEFT JOIN LATERAL (
