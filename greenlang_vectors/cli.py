@@ -6,38 +6,35 @@ and exit code 2, a failure one line and exit code 1.
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 import psycopg
-from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
-from rich.progress import Progress as ProgressBars
 from rich.table import Table
 
+from greenlang_vectors.commands.common import (
+    as_json_option,
+    bar,
+    bars,
+    embedder_of,
+    errors,
+    opened,
+    output,
+    print_json,
+)
 from greenlang_vectors.errors import GreenLangError, UsageError
-from greenlang_vectors.progress import Progress
-from greenlang_vectors.settings import Settings, get_settings
+from greenlang_vectors.settings import get_settings
 from greenlang_vectors.status_table import status_table
 from greenlang_vectors.store import embedded, namespaces
-from greenlang_vectors.store.database import DATABASE_NAME, Database, ensure_database, open_database
+from greenlang_vectors.store.database import DATABASE_NAME, ensure_database
 from greenlang_vectors.store.status import NamespaceStatus, namespace_status
 
-as_json_option = click.option(
-    "--json", "as_json", is_flag=True, help="Print JSON and nothing else."
-)
 EVALUATION_FILES = ("corpus.jsonl", "queries.jsonl", "qrels.tsv")
-
-errors = Console(stderr=True)
-output = Console()
 
 
 @click.group()
@@ -65,11 +62,11 @@ def search(query: str, namespace: str, top_k: int, as_json: bool) -> None:
     from greenlang_vectors.search.similarity import SearchEngine  # noqa: PLC0415
 
     settings = get_settings()
-    with _database(settings) as database:
-        engine = SearchEngine(database, _embedder(database, settings), settings)
+    with opened(settings) as database:
+        engine = SearchEngine(database, embedder_of(database, settings), settings)
         results = engine.search(query, namespace, top_k)
     if as_json:
-        _print_json(
+        print_json(
             {
                 "query": query,
                 "namespace": namespace,
@@ -94,10 +91,10 @@ def search(query: str, namespace: str, top_k: int, as_json: bool) -> None:
 @as_json_option
 def status(as_json: bool) -> None:
     """Show what each namespace holds, how well it is found, and which checks pass."""
-    with _database(get_settings()) as database, database.connection() as connection:
+    with opened(get_settings()) as database, database.connection() as connection:
         states = namespace_status(connection)
     if as_json:
-        _print_json({"namespaces": [_status_json(state) for state in states]})
+        print_json({"namespaces": [_status_json(state) for state in states]})
     else:
         output.print(status_table(states))
 
@@ -119,7 +116,7 @@ def add_namespace(
     by_type = dict(_media_type_and_strategy(text) for text in chunking_for) or None
     if source is not None and not source.is_dir():
         raise UsageError(f"There is no folder {str(source)!r}.")
-    with _database(get_settings()) as database, database.connection() as connection:
+    with opened(get_settings()) as database, database.connection() as connection:
         namespaces.register(
             connection,
             name,
@@ -134,10 +131,10 @@ def add_namespace(
 @as_json_option
 def list_namespaces(as_json: bool) -> None:
     """Show the registered namespaces and where their documents come from."""
-    with _database(get_settings()) as database, database.connection() as connection:
+    with opened(get_settings()) as database, database.connection() as connection:
         known = namespaces.list_all(connection)
     if as_json:
-        _print_json(
+        print_json(
             {
                 "namespaces": [
                     {
@@ -191,8 +188,8 @@ def evaluate(folder: Path, as_json: bool) -> None:
         raise UsageError(f"No question in {str(folder)!r} has a relevant judgement.")
     name = namespaces.validate_name(f"evaluation-{folder.resolve().name.lower()}")
     settings = get_settings()
-    with _database(settings) as database, _bars() as bars:
-        embedder = _embedder(database, settings)
+    with opened(settings) as database, bars() as shown:
+        embedder = embedder_of(database, settings)
         with database.connection() as connection:
             namespaces.register(
                 connection, name, source_uri=str((folder / "corpus.jsonl").resolve())
@@ -202,11 +199,11 @@ def evaluate(folder: Path, as_json: bool) -> None:
             name,
             embedder=embedder,
             settings=settings,
-            progress=lambda stage: _bar(bars, stage),
+            progress=lambda stage: bar(shown, stage),
         )
         engine = SearchEngine(database, embedder, settings)
         metrics = evaluate_ranking(
-            rank_documents(engine, name), queries, qrels, _bar(bars, "questions")
+            rank_documents(engine, name), queries, qrels, bar(shown, "questions")
         )
         with database.connection() as connection:
             documents = next(
@@ -214,7 +211,7 @@ def evaluate(folder: Path, as_json: bool) -> None:
             )
     modes = {"vector": metrics}
     if as_json:
-        _print_json({"documents": documents, "queries": len(queries), "modes": modes})
+        print_json({"documents": documents, "queries": len(queries), "modes": modes})
         return
     table = Table("mode", *metrics, title=f"{documents} documents, {len(queries)} queries")
     for mode, values in modes.items():
@@ -263,43 +260,6 @@ def _fail(message: str, code: int) -> None:
     sys.exit(code)
 
 
-@contextmanager
-def _database(settings: Settings) -> Iterator[Database]:
-    database = open_database(settings)
-    try:
-        yield database
-    finally:
-        database.close()
-
-
-def _embedder(database: Database, settings: Settings) -> Any:  # noqa: ANN401
-    from greenlang_vectors.embedding.opening import open_embedder  # noqa: PLC0415
-
-    return open_embedder(
-        database, settings.embedding_model, cache_seconds=settings.embedding_cache_seconds
-    )
-
-
-def _bars() -> ProgressBars:
-    return ProgressBars(
-        TextColumn("{task.description:>14}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[unit]}"),
-        TimeElapsedColumn(),
-        console=errors,
-    )
-
-
-def _bar(bars: ProgressBars, stage: str) -> Progress:
-    task = bars.add_task(stage, total=None, unit="")
-
-    def report(done: int, total: int, unit: str) -> None:
-        bars.update(task, completed=done, total=total, unit=unit)
-
-    return report
-
-
 def _media_type_and_strategy(text: str) -> tuple[str, str]:
     media_type, separator, strategy = text.partition("=")
     if not separator:
@@ -317,8 +277,3 @@ def _status_json(state: NamespaceStatus) -> dict[str, Any]:
         "recall_at_10": state.recall_at_10,
         "checks": {"passed": state.checks_passed, "failed": state.checks_failed},
     }
-
-
-def _print_json(value: object) -> None:
-    json.dump(value, sys.stdout, ensure_ascii=False, indent=2)
-    sys.stdout.write("\n")

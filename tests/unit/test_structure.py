@@ -20,9 +20,12 @@ LAYERS = (
     {"embedding"},
     {"search"},
     {"quality"},
+    {"lifecycle"},
     {"stages"},
     {"service"},
-    {"cli", "status_table", "__main__"},
+    {"status_table"},
+    {"commands"},
+    {"cli", "__main__"},
     {"definitions"},
 )
 OUTER = {

@@ -1,0 +1,72 @@
+"""What every command shares: where it writes, how it opens the database, `--json`, progress."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as ProgressBars
+
+from greenlang_vectors.progress import Progress
+from greenlang_vectors.settings import Settings
+from greenlang_vectors.store.database import Database, open_database
+
+as_json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print JSON and nothing else."
+)
+
+errors = Console(stderr=True)
+output = Console()
+
+
+@contextmanager
+def opened(settings: Settings) -> Iterator[Database]:
+    """The database of these settings, closed at the end."""
+    database = open_database(settings)
+    try:
+        yield database
+    finally:
+        database.close()
+
+
+def embedder_of(database: Database, settings: Settings) -> Any:  # noqa: ANN401 - loads slowly
+    """The embedder of these settings."""
+    from greenlang_vectors.embedding.opening import open_embedder  # noqa: PLC0415
+
+    return open_embedder(
+        database, settings.embedding_model, cache_seconds=settings.embedding_cache_seconds
+    )
+
+
+def bars() -> ProgressBars:
+    """Progress bars on standard error."""
+    return ProgressBars(
+        TextColumn("{task.description:>14}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[unit]}"),
+        TimeElapsedColumn(),
+        console=errors,
+    )
+
+
+def bar(shown: ProgressBars, title: str) -> Progress:
+    """A listener that moves a bar of its own."""
+    task = shown.add_task(title, total=None, unit="")
+
+    def report(done: int, total: int, unit: str) -> None:
+        shown.update(task, completed=done, total=total, unit=unit)
+
+    return report
+
+
+def print_json(value: object) -> None:
+    """The value as JSON on standard output."""
+    json.dump(value, sys.stdout, ensure_ascii=False, indent=2, default=str)
+    sys.stdout.write("\n")
