@@ -11,7 +11,6 @@ from assets.metadata import records_table
 from assets.stage import NAMESPACES, explained
 from greenlang_vectors.quality.checks import CHECKS, CheckContext, CheckOutcome, run_check
 from greenlang_vectors.settings import Settings
-from greenlang_vectors.stages.embeddings import leaf_of
 from greenlang_vectors.store.database import Database
 from resources.embedding import EmbeddingResource
 
@@ -43,13 +42,14 @@ def stage_checks(stage: str) -> dg.AssetChecksDefinition:
         settings: dg.ResourceParam[Settings],
     ) -> Iterator[dg.AssetCheckResult]:
         with explained(context), database.connection() as connection:
-            embedder = embedding.embedder(database)
-            leaf = leaf_of(embedder, context.partition_key)
+            embedders = embedding.embedders(database)
+            judged = [
+                CheckContext(each.leaf, settings, embedders.of(each).model.spec.max_tokens)
+                for each in embedders.collections(connection, context.partition_key)
+            ]
             for key in sorted(context.selected_asset_check_keys):
                 check = checks[key.name]
-                outcome = run_check(
-                    connection, check, CheckContext(leaf, settings, embedder.model.spec.max_tokens)
-                )
+                outcome = run_check(connection, check, *judged)
                 yield dg.AssetCheckResult(
                     asset_key=key.asset_key,
                     check_name=check.name,

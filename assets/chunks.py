@@ -32,7 +32,7 @@ def chunks(
     report = cut_chunks(
         database,
         namespace,
-        model=embedding.embedder(database).model.spec,
+        embedders=embedding.embedders(database),
         chunk_tokens=settings.chunk_tokens,
         cache_seconds=settings.embedding_cache_seconds,
         progress=progress.listener(context),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any, cast
 
 import dagster as dg
@@ -68,6 +69,19 @@ def dead_letter_metadata(database: Database, namespace: str, stage: str) -> Meta
     columns = ["item", "reason", "message", "remedy"]
     rows = [[letter.item, letter.reason, letter.message, letter.remedy] for letter in letters]
     return {"dead_letters": records_table(columns, rows)}
+
+
+def reports_table(reports: Mapping[str, Any]) -> dg.MetadataValue[Any]:
+    """The figures of every collection, the one that serves first.
+
+    Args:
+        reports: dataclasses of one kind, by collection.
+    """
+    figures = {name: asdict(report) for name, report in reports.items()}
+    columns = list(next(iter(figures.values())))
+    return records_table(
+        ["collection", *columns], [[name, *row.values()] for name, row in figures.items()]
+    )
 
 
 def records_table(

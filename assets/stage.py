@@ -22,7 +22,7 @@ TRANSIENT = (DatabaseUnavailable, psycopg.OperationalError, psycopg.InterfaceErr
 MAX_RETRIES = 3
 FIRST_WAIT_SECONDS = 2
 
-Context = dg.AssetExecutionContext | dg.AssetCheckExecutionContext
+Context = dg.AssetExecutionContext | dg.AssetCheckExecutionContext | dg.OpExecutionContext
 Stage = Callable[..., dg.MaterializeResult[None]]
 
 
@@ -33,6 +33,8 @@ def stage_asset(
     deps: Sequence[dg.AssetsDefinition] = (),
     pool: str | None = None,
     freshness: dg.FreshnessPolicy | None = None,
+    group: str = GROUP,
+    module: str | None = None,
 ) -> Callable[[Stage], dg.AssetsDefinition]:
     """Make a stage's function an asset; its docstring is what the UI says about it.
 
@@ -40,19 +42,21 @@ def stage_asset(
         code_version: to be raised when the same input gives another result.
         kinds: the technologies the UI shows.
         pool: at most as many of a pool's assets run at once as dagster.yaml allows.
+        group: the job `ingest` runs all assets of the group `GROUP`.
+        module: what does the work; None for the stage of the function's name.
     """
 
     def asset(run: Stage) -> dg.AssetsDefinition:
         @dg.asset(
             deps=deps,
             partitions_def=NAMESPACES,
-            group_name=GROUP,
+            group_name=group,
             owners=OWNERS,
             kinds=kinds,
             code_version=code_version,
             pool=pool,
             freshness_policy=freshness,
-            metadata={"stage": f"greenlang_vectors.stages.{run.__name__}"},
+            metadata={"stage": module or f"greenlang_vectors.stages.{run.__name__}"},
         )
         @wraps(run)
         def stage(

@@ -5,13 +5,12 @@ from dataclasses import asdict
 import dagster as dg
 
 from assets.embeddings import embeddings
-from assets.metadata import table_metadata
+from assets.metadata import reports_table, table_metadata
 from assets.stage import stage_asset
 from greenlang_vectors.settings import Settings
-from greenlang_vectors.stages.embeddings import leaf_of
-from greenlang_vectors.stages.vector_index import build_index
+from greenlang_vectors.stages.vector_index import build_indexes
+from greenlang_vectors.store.collections import get
 from greenlang_vectors.store.database import Database
-from resources.embedding import EmbeddingResource
 from resources.progress import StageProgress
 
 
@@ -19,20 +18,25 @@ from resources.progress import StageProgress
 def vector_index(
     context: dg.AssetExecutionContext,
     database: dg.ResourceParam[Database],
-    embedding: EmbeddingResource,
     settings: dg.ResourceParam[Settings],
     progress: dg.ResourceParam[StageProgress],
 ) -> dg.MaterializeResult[None]:
-    """The HNSW index over the namespace's leaf, with the profile's parameters.
+    """The ANN indexes over the namespace's leaves, each with its collection's settings.
 
-    It is built while searches go on, and left alone when it is already right.
+    They are built while searches go on, and left alone where they are already right. The figures
+    are those of the collection that serves; the table has them all.
     """
-    leaf = leaf_of(embedding.embedder(database), context.partition_key)
-    report = build_index(database, leaf, settings=settings, progress=progress.listener(context))
+    reports = build_indexes(
+        database, context.partition_key, settings=settings, progress=progress.listener(context)
+    )
+    name, report = next(iter(reports.items()))
+    with database.connection() as connection:
+        leaf = get(connection, name).leaf
     return dg.MaterializeResult(
         metadata={
             **asdict(report),
             **asdict(settings.index),
-            **table_metadata(database, report.name, relation=report.name, rows=report.rows),
+            "collections": reports_table(reports),
+            **table_metadata(database, leaf.name, relation=leaf.name, rows=report.rows),
         }
     )

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import memory, pipeline
+from benchmarks import audit, index_build, memory, pipeline, sustained, write_path
 
-BENCHMARKS = {"pipeline": pipeline.main, "memory": memory.main}
+BENCHMARKS = {
+    "pipeline": pipeline.main,
+    "memory": memory.main,
+    "write_path": write_path.main,
+    "index_build": index_build.main,
+    "sustained": sustained.main,
+    "audit": audit.main,
+}
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import threading
 import time
@@ -16,7 +17,7 @@ import psycopg
 from rich.console import Console
 
 from greenlang_vectors.store import embedded, schema
-from greenlang_vectors.store.database import Database, ensure_database
+from greenlang_vectors.store.database import Database
 
 console = Console(width=110)
 ROOT = Path(__file__).resolve().parent.parent
@@ -39,6 +40,11 @@ def namespaces_of(corpus: Path) -> list[Path]:
     )
 
 
+def number(name: str, default: int) -> int:
+    """A size from the environment, as in `ROWS=2000 make bench BENCH=write_path`."""
+    return int(os.environ.get(name, default))
+
+
 @contextmanager
 def server() -> Iterator[str]:
     """URL of an embedded PostgreSQL of the benchmark's own, as `make run` would configure it."""
@@ -51,10 +57,16 @@ def server() -> Iterator[str]:
 
 def new_database(server_url: str) -> Database:
     """An empty database with the current schema."""
-    url = ensure_database(server_url, f"bench_{uuid4().hex[:8]}")
+    url = embedded.owned_database(server_url, f"bench_{uuid4().hex[:8]}")
     with psycopg.connect(url, autocommit=True) as connection:
         schema.migrate(connection)
     return Database(url)
+
+
+def checkpoint(server_url: str) -> None:
+    """Have everything on disk, so that what is timed next does not pay for it."""
+    with psycopg.connect(server_url, autocommit=True) as superuser:
+        superuser.execute("CHECKPOINT")
 
 
 @dataclass

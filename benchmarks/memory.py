@@ -15,8 +15,8 @@ from rich.table import Table
 
 from benchmarks.common import ROOT, console, measured, namespaces_of, new_database
 from benchmarks.common import server as own_server
-from greenlang_vectors.chunking.tokens import Tokenizer
 from greenlang_vectors.embedding.embedder import Embedder
+from greenlang_vectors.embedding.embedders import Embedders
 from greenlang_vectors.embedding.models import ModelSpec, resolve_model
 from greenlang_vectors.progress import silent
 from greenlang_vectors.settings import Settings
@@ -35,7 +35,7 @@ class RandomModel:
 
     def __init__(self) -> None:
         self._random = np.random.default_rng(0)
-        self._tokenizer = Tokenizer.from_directory(self.spec.directory)
+        self._tokenizer = self.spec.tokenizer()
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """As the packaged model counts."""
@@ -75,7 +75,7 @@ def _filled(server_url: str, text: str, copies: int) -> tuple[str, str, str, str
             fill(
                 database,
                 "growing",
-                embedder=Embedder(RandomModel()),
+                embedders=Embedders.only(Embedder(RandomModel())),
                 settings=Settings(),
                 progress=lambda _: silent,
             )

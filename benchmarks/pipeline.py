@@ -21,14 +21,15 @@ from benchmarks.common import Measurement, console, corpora, measured, namespace
 from benchmarks.common import server as own_server
 from greenlang_vectors.embedding.batching import length_sorted_batches
 from greenlang_vectors.embedding.embedder import Embedder
+from greenlang_vectors.embedding.embedders import Embedders
 from greenlang_vectors.embedding.models import EmbeddingModel, ModelSpec
 from greenlang_vectors.embedding.opening import open_embedder
 from greenlang_vectors.settings import Settings
 from greenlang_vectors.stages.chunks import cut_chunks
 from greenlang_vectors.stages.documents import load_documents
-from greenlang_vectors.stages.embeddings import embed_chunks, leaf_of
+from greenlang_vectors.stages.embeddings import embed_chunks
 from greenlang_vectors.stages.search_quality import measure_search
-from greenlang_vectors.stages.vector_index import build_index
+from greenlang_vectors.stages.vector_index import build_indexes
 from greenlang_vectors.store import namespaces
 from greenlang_vectors.store.database import Database
 
@@ -67,6 +68,7 @@ class Corpus:
         self.embedder = open_embedder(self.database, settings.embedding_model, cache_seconds=3600)
         self.model = TimedModel(self.embedder.model)
         self.embedder.model = self.model
+        self.embedders = Embedders.only(self.embedder)
         self.names = [namespace.name for namespace in namespaces_of(folder)]
         with self.database.connect() as connection:
             for name in self.names:
@@ -92,7 +94,7 @@ class Corpus:
                 cut_chunks(
                     self.database,
                     name,
-                    model=self.embedder.model.spec,
+                    embedders=self.embedders,
                     chunk_tokens=self.settings.chunk_tokens,
                     cache_seconds=cache_seconds,
                 )
@@ -104,24 +106,29 @@ class Corpus:
                 embed_chunks(
                     self.database,
                     name,
-                    embedder=self.embedder,
+                    embedders=self.embedders,
                     batch_size=self.settings.embedding_batch_size,
                 )
                 for name in self.names
             ]
-        done["embeddings"] = took, sum(r.written for r in embedded), "chunks"
+        done["embeddings"] = (
+            took,
+            sum(r.written for each in embedded for r in each.values()),
+            "chunks",
+        )
         with measured() as took:
             built = [
-                build_index(self.database, leaf_of(self.embedder, name), settings=self.settings)
-                for name in self.names
+                build_indexes(self.database, name, settings=self.settings) for name in self.names
             ]
-        done["vector_index"] = took, sum(r.rows for r in built), "rows"
+        done["vector_index"] = took, sum(r.rows for each in built for r in each.values()), "rows"
         with measured() as took:
             found = [
-                measure_search(self.database, name, embedder=self.embedder, settings=self.settings)
+                measure_search(
+                    self.database, name, embedders=self.embedders, settings=self.settings
+                )
                 for name in self.names
             ]
-        queries = sum(r.quality.queries for r in found if r.quality is not None)
+        queries = sum(r.quality.queries for each in found for r in each.values() if r.quality)
         done["search_quality"] = took, queries, "queries"
         return done
 

@@ -17,21 +17,27 @@ import psycopg
 from rich.markup import escape
 from rich.table import Table
 
+from greenlang_vectors.commands.archive import archive_group
+from greenlang_vectors.commands.audit import audit_group
+from greenlang_vectors.commands.collections import collection_of_settings, collections_group
 from greenlang_vectors.commands.common import (
     as_json_option,
     bar,
     bars,
-    embedder_of,
+    embedders_of,
     errors,
     opened,
     output,
     print_json,
 )
+from greenlang_vectors.commands.encryption import encryption_group
+from greenlang_vectors.commands.indexes import indexes_group
+from greenlang_vectors.commands.roles import roles_group
 from greenlang_vectors.errors import GreenLangError, UsageError
 from greenlang_vectors.settings import get_settings
 from greenlang_vectors.status_table import status_table
 from greenlang_vectors.store import embedded, namespaces
-from greenlang_vectors.store.database import DATABASE_NAME, ensure_database
+from greenlang_vectors.store.database import DATABASE_NAME
 from greenlang_vectors.store.status import NamespaceStatus, namespace_status
 
 EVALUATION_FILES = ("corpus.jsonl", "queries.jsonl", "qrels.tsv")
@@ -56,15 +62,18 @@ def server_group() -> None:
 @click.argument("query")
 @click.option("--namespace", default="default", show_default=True, help="Where to search.")
 @click.option("--top-k", default=5, show_default=True, help="The most results.")
+@click.option("--collection", help="Ask this one, NAMESPACE/MODEL, instead of what serves.")
 @as_json_option
-def search(query: str, namespace: str, top_k: int, as_json: bool) -> None:
-    """Find the passages that answer QUERY, by cosine similarity."""
+def search(query: str, namespace: str, top_k: int, collection: str | None, as_json: bool) -> None:
+    """Find the passages that answer QUERY, by the metric of the collection that is asked."""
     from greenlang_vectors.search.similarity import SearchEngine  # noqa: PLC0415
 
     settings = get_settings()
+    if collection is not None:
+        namespace = collection.partition("/")[0]
     with opened(settings) as database:
-        engine = SearchEngine(database, embedder_of(database, settings), settings)
-        results = engine.search(query, namespace, top_k)
+        engine = SearchEngine(database, embedders_of(database, settings), settings)
+        results = engine.search(query, namespace, top_k, collection=collection)
     if as_json:
         print_json(
             {
@@ -189,21 +198,25 @@ def evaluate(folder: Path, as_json: bool) -> None:
     name = namespaces.validate_name(f"evaluation-{folder.resolve().name.lower()}")
     settings = get_settings()
     with opened(settings) as database, bars() as shown:
-        embedder = embedder_of(database, settings)
+        embedders = embedders_of(database, settings)
         with database.connection() as connection:
             namespaces.register(
                 connection, name, source_uri=str((folder / "corpus.jsonl").resolve())
             )
+            collection = collection_of_settings(connection, name, embedders)
         fill(
             database,
             name,
-            embedder=embedder,
+            embedders=embedders,
             settings=settings,
             progress=lambda stage: bar(shown, stage),
         )
-        engine = SearchEngine(database, embedder, settings)
+        engine = SearchEngine(database, embedders, settings)
         metrics = evaluate_ranking(
-            rank_documents(engine, name), queries, qrels, bar(shown, "questions")
+            rank_documents(engine, name, collection=collection),
+            queries,
+            qrels,
+            bar(shown, "questions"),
         )
         with database.connection() as connection:
             documents = next(
@@ -223,7 +236,7 @@ def evaluate(folder: Path, as_json: bool) -> None:
 def server_url() -> None:
     """Start the embedded server unless it runs, and print the URL of the database."""
     server = embedded.start(get_settings().data_dir)
-    output.print(ensure_database(server, DATABASE_NAME), soft_wrap=True, highlight=False)
+    output.print(embedded.owned_database(server, DATABASE_NAME), soft_wrap=True, highlight=False)
 
 
 @server_group.command("stop")
@@ -231,6 +244,14 @@ def stop_server() -> None:
     """Stop the embedded server."""
     stopped = embedded.stop(get_settings().data_dir)
     errors.print("The embedded PostgreSQL has stopped." if stopped else "It was not running.")
+
+
+app.add_command(archive_group)
+app.add_command(audit_group)
+app.add_command(collections_group)
+app.add_command(encryption_group)
+app.add_command(indexes_group)
+app.add_command(roles_group)
 
 
 def main() -> None:
@@ -272,6 +293,7 @@ def _status_json(state: NamespaceStatus) -> dict[str, Any]:
         "namespace": state.namespace,
         "documents": state.documents,
         "chunks": state.chunks,
+        "collection": state.collection,
         "embeddings": state.embeddings,
         "dead_letters": state.dead_letters,
         "recall_at_10": state.recall_at_10,

@@ -12,6 +12,7 @@ import dagster as dg
 
 from assets.checks import ASSET_CHECKS
 from assets.chunks import chunks
+from assets.collection_comparison import collection_comparison
 from assets.documents import documents
 from assets.embeddings import embeddings
 from assets.search_quality import search_quality
@@ -20,7 +21,7 @@ from resources.configuration import SettingsResource
 from resources.database import DatabaseResource
 from resources.embedding import EmbeddingResource
 from resources.progress import LoggedProgress
-from schedules.jobs import housekeeping, ingest
+from schedules.jobs import housekeeping, ingest, maintain_indexes, switch_collection
 from schedules.schedules import SCHEDULES
 from schedules.sensors import SENSORS
 
@@ -32,9 +33,9 @@ def build_defs(*, resource_overrides: Mapping[str, object] | None = None) -> dg.
         resource_overrides: resources to use instead of the usual ones, by name.
     """
     return dg.Definitions(
-        assets=[documents, chunks, embeddings, vector_index, search_quality],
+        assets=[documents, chunks, embeddings, vector_index, search_quality, collection_comparison],
         asset_checks=ASSET_CHECKS,
-        jobs=[ingest, housekeeping],
+        jobs=[ingest, maintain_indexes, switch_collection, housekeeping],
         schedules=SCHEDULES,
         sensors=SENSORS,
         resources={

@@ -10,20 +10,25 @@ import asyncio
 import time
 from dataclasses import asdict, dataclass
 from typing import Any
+from uuid import UUID
 
 import numpy as np
+import psycopg
 from numpy.typing import NDArray
 
 from greenlang_vectors.chunking.model import Chunk, content_hash
 from greenlang_vectors.chunking.tokens import Tokenizer
 from greenlang_vectors.documents.model import ExtractedDocument
-from greenlang_vectors.embedding.opening import open_embedder
+from greenlang_vectors.embedding.embedder import Embedder
+from greenlang_vectors.embedding.embedders import embedders_of
 from greenlang_vectors.errors import UsageError
 from greenlang_vectors.search.similarity import SearchEngine
 from greenlang_vectors.settings import Settings
-from greenlang_vectors.store import chunks, documents, embeddings, namespaces
+from greenlang_vectors.store import chunks, collections, documents, embeddings
+from greenlang_vectors.store.collections import Collection
 from greenlang_vectors.store.database import Database
-from greenlang_vectors.store.embeddings import Leaf, PendingChunk
+from greenlang_vectors.store.embeddings import PendingChunk
+from greenlang_vectors.store.encryption.data_keys import cipher_of
 
 
 @dataclass
@@ -91,19 +96,20 @@ class EmbeddingService:
     ) -> None:
         self.config = config or EmbeddingConfig()
         self._database = database
-        self._embedder = open_embedder(
+        self._embedders = embedders_of(
             database,
-            self.config.model_name,
+            settings.model_copy(update={"embedding_model": self.config.model_name}),
             cache_seconds=self.config.cache_ttl if self.config.cache_enabled else None,
             normalize=self.config.normalize,
         )
+        self._embedder = self._embedders.open(self.config.model_name)
         spec = self._embedder.model.spec
         if spec.dimensions != self.config.dimensions:
             raise UsageError(
                 f"{spec.name} makes vectors of {spec.dimensions} dimensions, "
                 f"not {self.config.dimensions}."
             )
-        self._engine = SearchEngine(database, self._embedder, settings)
+        self._engine = SearchEngine(database, self._embedders, settings)
 
     async def embed(self, request: EmbeddingRequest) -> EmbeddingResult:
         """Generate embeddings for texts.
@@ -117,21 +123,27 @@ class EmbeddingService:
     async def embed_and_store(self, request: EmbeddingRequest) -> int:
         """Generate embeddings and store them; return how many rows were written.
 
-        The texts become the passages, in order, of one document of the namespace. Storing the
-        same again changes nothing; storing other texts under the same `source_id` replaces them.
+        The texts become the passages, in order, of one document of the namespace, with an
+        embedding in each of its collections; the first collection of a namespace is of the
+        configured model. All of it is one transaction, and the rows counted are those of the
+        serving collection. Storing the same again changes nothing; storing other texts under the
+        same `source_id` replaces them.
 
         Raises:
-            UsageError: no texts, or one that cannot be embedded; nothing is stored then.
+            UsageError: no texts, or one that a collection's model cannot embed; nothing is
+                stored then.
             UnknownNamespace: the namespace is not registered.
+            ModelUnavailable, EmbeddingFailed: of a collection's model; nothing is stored then.
         """
         return await asyncio.to_thread(self._embed_and_store, request)
 
     async def search(
         self, query: str, namespace: str = "default", top_k: int = 10, threshold: float = 0.7
     ) -> list[dict[str, Any]]:
-        """The passages whose cosine similarity is at least the threshold, best first.
+        """The passages whose score is at least the threshold, best first.
 
-        Each is a dict with the fields of `search.similarity.SearchResult`.
+        The namespace's serving collection answers. Each is a dict with the fields of
+        `search.similarity.SearchResult`.
 
         Raises:
             UsageError: an empty question or `top_k` out of range.
@@ -145,64 +157,99 @@ class EmbeddingService:
     def _embed(self, texts: list[str]) -> EmbeddingResult:
         started = time.perf_counter()
         spec = self._embedder.model.spec
-        vectors = np.empty((len(texts), spec.dimensions), dtype=np.float32)
-        for start in range(0, len(texts), self.config.batch_size):
-            batch = self._embedder.embed(texts[start : start + self.config.batch_size])
-            for index, error in batch.failures.items():
-                raise UsageError(f"Text {start + index} cannot be embedded: {error}")
-            vectors[start : start + len(batch.vectors)] = batch.vectors
         return EmbeddingResult(
-            embeddings=vectors,
+            embeddings=self._vectors(self._embedder, texts),
             model=spec.name,
             dimensions=spec.dimensions,
             processing_time_ms=round((time.perf_counter() - started) * 1000),
         )
 
+    def _vectors(self, embedder: Embedder, texts: list[str]) -> NDArray[np.float32]:
+        """The texts' vectors, shape (n_texts, dimensions).
+
+        Raises:
+            UsageError: a text that cannot be embedded.
+        """
+        spec = embedder.model.spec
+        vectors = np.empty((len(texts), spec.dimensions), dtype=np.float32)
+        for start in range(0, len(texts), self.config.batch_size):
+            batch = embedder.embed(texts[start : start + self.config.batch_size])
+            for index, error in batch.failures.items():
+                raise UsageError(
+                    f"Text {start + index} cannot be embedded with {spec.name}: {error}"
+                )
+            vectors[start : start + len(batch.vectors)] = batch.vectors
+        return vectors
+
     def _embed_and_store(self, request: EmbeddingRequest) -> int:
         texts = [text.replace("\x00", "") for text in request.texts]
         if not texts or not all(text.strip() for text in texts):
             raise UsageError("There is nothing to store: no texts, or an empty one.")
-        result = self._embed(texts)
-        spec = self._embedder.model.spec
-        fingerprint = spec.fingerprint(self._embedder.normalize)
-        leaf = Leaf(request.namespace, spec.name, spec.dimensions)
+        vectors: dict[UUID, NDArray[np.float32]] = {}
+        with self._database.connect() as connection:
+            while True:
+                for collection in self._embedders.collections(connection, request.namespace):
+                    if collection.id not in vectors:
+                        embedder = self._embedders.of(collection)
+                        vectors[collection.id] = self._vectors(embedder, texts)
+                with collections.settled(connection, request.namespace) as wanted:
+                    if wanted and all(collection.id in vectors for collection in wanted):
+                        return self._store(connection, request, texts, wanted, vectors)
+
+    def _store(
+        self,
+        connection: psycopg.Connection,
+        request: EmbeddingRequest,
+        texts: list[str],
+        wanted: list[Collection],
+        vectors: dict[UUID, NDArray[np.float32]],
+    ) -> int:
+        """Document, chunks and the embeddings of every collection, within the open transaction."""
         text = "\n\n".join(texts)
         key = request.source_id or content_hash(text)
-        with self._database.connect() as connection:
-            namespaces.get(connection, request.namespace)
-            embeddings.ensure_leaf(connection, leaf)
-            identity = documents.save(
+        cipher = cipher_of(connection, request.namespace)
+        identity = documents.save(
+            connection,
+            request.namespace,
+            key,
+            ExtractedDocument(text, title=key, media_type="text/plain"),
+            file_hash=content_hash(text),
+            size_bytes=len(text.encode()),
+            extraction_version="sdk",
+            source_type=request.source_type,
+            origin="sdk",
+            cipher=cipher,
+        )
+        cut = _as_chunks(texts, self._embedders.of(wanted[0]).model.spec.tokenizer())
+        chunks.replace(
+            connection,
+            request.namespace,
+            identity,
+            cut,
+            text_hash=content_hash(text),
+            fingerprint="sdk",
+            cache_seconds=self.config.cache_ttl,
+            cipher=cipher,
+        )
+        written = {}
+        for collection in wanted:
+            embedder = self._embedders.of(collection)
+            report = embeddings.write(
                 connection,
-                request.namespace,
-                key,
-                ExtractedDocument(text, title=key, media_type="text/plain"),
-                file_hash=content_hash(text),
-                size_bytes=len(text.encode()),
-                extraction_version="sdk",
-                source_type=request.source_type,
-                origin="sdk",
-            )
-            cut = _as_chunks(texts, Tokenizer.from_directory(spec.directory))
-            chunks.replace(
-                connection,
-                request.namespace,
-                identity,
-                cut,
-                text_hash=content_hash(text),
-                fingerprint="sdk",
-                cache_seconds=self.config.cache_ttl,
-            )
-            return embeddings.write(
-                connection,
-                leaf,
+                collection.leaf,
                 [
                     PendingChunk(request.source_type, identity, c.index, c.content, c.content_hash)
                     for c in cut
                 ],
-                result.embeddings,
-                fingerprint=fingerprint,
+                vectors[collection.id],
+                fingerprint=embedder.model.spec.fingerprint(embedder.normalize),
                 metadata=request.metadata,
+                cipher=cipher,
             )
+            for place, error in report.failures.items():
+                raise UsageError(f"Text {place} cannot be stored in {collection.name}: {error}")
+            written[collection.name] = report.written
+        return written[wanted[0].name]
 
 
 def _as_chunks(texts: list[str], tokenizer: Tokenizer) -> list[Chunk]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 import psutil
-from pydantic import Field, SecretStr
+from pydantic import Field, HttpUrl, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
@@ -46,14 +46,35 @@ class Settings(BaseSettings):
         default=None,
         description="PostgreSQL with pgvector, as a libpq URL; the embedded server when unset.",
     )
+    role_password: SecretStr | None = Field(
+        default=None, description="The password `roles create` gives a login."
+    )
+    role_password_file: Path | None = Field(
+        default=None, description="A file that holds that password, as secret managers mount it."
+    )
     data_dir: Path = Field(
         default=PROJECT_ROOT / ".greenlang",
         description="Where the embedded server and Dagster keep their files.",
     )
+    backup_location: str = Field(
+        default_factory=lambda given: str(given["data_dir"] / "backups"),
+        description="Where archives go: a folder, or s3://BUCKET/PREFIX.",
+    )
     profile: ProfileName = Field(default="dev", description="Index parameters of PRD 5.2.1.")
     embedding_model: str = Field(
         default="all-MiniLM-L6-v2",
-        description="A packaged model, a sentence-transformers name or a local path.",
+        description="all-MiniLM-L6-v2 (packaged), a sentence-transformers name, a local path, or "
+        "text-embedding-3-small.",
+    )
+    openai_api_key: SecretStr | None = Field(
+        default=None, description="The key of OpenAI's models; any word where none is asked for."
+    )
+    openai_base_url: HttpUrl = Field(
+        default=HttpUrl("https://api.openai.com/v1"),
+        description="Where OpenAI's models are asked: OpenAI, a gateway, or a server like it.",
+    )
+    openai_timeout_seconds: float = Field(
+        default=60.0, gt=0, description="How long one request for embeddings may take."
     )
     max_document_bytes: int = Field(
         default=64 * 1024 * 1024,
@@ -89,11 +110,24 @@ class Settings(BaseSettings):
     recall_target: float = Field(
         default=0.95, gt=0, le=1, description="recall@10 below this fails the blocking check."
     )
+    encryption_key_file: Path | None = Field(
+        default=None,
+        description="The master key of encrypted namespaces; in the data directory when unset.",
+    )
+    encryption_kms_key: str | None = Field(
+        default=None,
+        description="Key id, ARN or alias in AWS KMS that wraps new data keys instead of the file.",
+    )
 
     @property
     def index(self) -> Profile:
         """The index parameters of the chosen profile."""
         return PROFILES[self.profile]
+
+    @property
+    def encryption_key_path(self) -> Path:
+        """Where the master key file is; first use of encryption makes it."""
+        return self.encryption_key_file or self.data_dir / "keys" / "master.key"
 
 
 @lru_cache(maxsize=1)

@@ -14,6 +14,8 @@ COLUMNS = (
     *("checks\npassed", "checks\nfailed", "dead\nletters"),
 )
 
+KINDS = {"hnsw": "HNSW", "ivfflat": "IVFFlat"}
+
 
 def status_table(
     states: Iterable[NamespaceStatus], seconds: Mapping[str, float] | None = None
@@ -25,15 +27,17 @@ def status_table(
     """
     table = Table(box=SIMPLE_HEAD, collapse_padding=True, pad_edge=False, show_edge=False)
     table.add_column("namespace", no_wrap=True)
+    table.add_column("serving")
     for column in (*COLUMNS, *(["seconds"] if seconds is not None else [])):
         table.add_column(column, justify="right")
     for state in states:
         table.add_row(
             state.namespace,
+            "–" if state.collection is None else state.collection.partition("/")[2],
             f"{state.documents:,}",
             f"{state.chunks:,}",
             f"{state.embeddings:,}",
-            "HNSW" if state.index else "–",
+            KINDS.get(state.index or "", "–"),
             "–" if state.recall_at_10 is None else f"{state.recall_at_10:.3f}",
             str(state.checks_passed),
             f"[red]{state.checks_failed}[/red]" if state.checks_failed else "0",

@@ -111,14 +111,13 @@ def _answers(path: str) -> bool:
 
 def _database_url(settings: Settings) -> str:
     if settings.database_url is None:
-        server = embedded.start(settings.data_dir)
+        url = embedded.owned_database(embedded.start(settings.data_dir), DATABASE_NAME)
     else:
-        server = settings.database_url.get_secret_value()
-    try:
-        url = ensure_database(server, DATABASE_NAME)
-    except psycopg.errors.InsufficientPrivilege as error:
-        raise DatabaseUnavailable(
-            f"The database {DATABASE_NAME!r} for Dagster's runs cannot be created ({error}).",
-            f"Create it, or set {URL} to postgresql+psycopg2://USER:PASSWORD@HOST/DATABASE.",
-        ) from error
+        try:
+            url = ensure_database(settings.database_url.get_secret_value(), DATABASE_NAME)
+        except psycopg.errors.InsufficientPrivilege as error:
+            raise DatabaseUnavailable(
+                f"The database {DATABASE_NAME!r} for Dagster's runs cannot be created ({error}).",
+                f"Create it, or set {URL} to postgresql+psycopg2://USER:PASSWORD@HOST/DATABASE.",
+            ) from error
     return urlunsplit(urlsplit(url)._replace(scheme="postgresql+psycopg2"))

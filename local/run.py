@@ -72,7 +72,7 @@ def _conclude(
         questions = example_questions(connection, searchable[0]) if searchable else []
     report.show_table(console, runs, states)
     report.show_problems(console, runs, letters)
-    engine = SearchEngine(database, EmbeddingResource().embedder(database), settings)
+    engine = SearchEngine(database, EmbeddingResource().embedders(database), settings)
     answers = ((q, engine.search(q, searchable[0], ANSWERS)) for q in questions)
     answered = [(question, results) for question, results in answers if results]
     if answered:

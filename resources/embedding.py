@@ -1,25 +1,19 @@
-"""The embedding model: found when a run begins, loaded when the first text needs it."""
+"""The embedding models: found when a run begins, loaded when the first text needs them."""
 
 from __future__ import annotations
 
 import dagster as dg
 
-from greenlang_vectors.embedding.embedder import Embedder
-from greenlang_vectors.embedding.opening import open_embedder
+from greenlang_vectors.embedding.embedders import Embedders, embedders_of
 from greenlang_vectors.settings import get_settings
 from greenlang_vectors.store.database import Database
 
 
 class EmbeddingResource(dg.ConfigurableResource[None]):
-    """The model named by GREENLANG_EMBEDDING_MODEL behind the database's embedding cache."""
+    """The models of the collections behind the database's embedding cache; the first collection
+    of a namespace is of GREENLANG_EMBEDDING_MODEL."""
 
-    def embedder(self, database: Database) -> Embedder:
-        """An embedder; all of a process share one copy of the model.
-
-        Raises:
-            ModelUnavailable: the model is not on this machine.
-        """
+    def embedders(self, database: Database) -> Embedders:
+        """Opens embedders; all of a process share one copy of a model."""
         settings = get_settings()
-        return open_embedder(
-            database, settings.embedding_model, cache_seconds=settings.embedding_cache_seconds
-        )
+        return embedders_of(database, settings, cache_seconds=settings.embedding_cache_seconds)

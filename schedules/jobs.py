@@ -3,10 +3,16 @@
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
+from pydantic import Field
 
-from assets.stage import GROUP
+from assets.collection_comparison import comparison_table
+from assets.stage import GROUP, explained
 from greenlang_vectors.embedding.cache import PostgresCache
+from greenlang_vectors.quality.comparison import compare
+from greenlang_vectors.settings import Settings
+from greenlang_vectors.store import collections
 from greenlang_vectors.store.database import Database
+from resources.embedding import EmbeddingResource
 
 KEEP_RUNS = timedelta(days=90)
 RUNS_AT_ONCE = 100
@@ -18,6 +24,56 @@ ingest = dg.define_asset_job(
     description="All stages of one namespace with their checks, in one process: documents in, "
     "verified search out. Repeating it does only what has changed.",
 )
+
+
+maintain_indexes = dg.define_asset_job(
+    "maintain_indexes",
+    selection=dg.AssetSelection.assets("vector_index"),
+    executor_def=dg.in_process_executor,
+    description="The indexes of one namespace follow its rows: a tail that has grown is sealed, "
+    "indexed and merged with small segments while searches and writes go on.",
+)
+
+
+class SwitchConfig(dg.Config):
+    """What is to serve."""
+
+    collection: str = Field(description="The collection, NAMESPACE/MODEL.")
+
+
+@dg.op
+def compare_and_switch(
+    context: dg.OpExecutionContext,
+    config: SwitchConfig,
+    database: dg.ResourceParam[Database],
+    embedding: EmbeddingResource,
+    settings: dg.ResourceParam[Settings],
+) -> None:
+    """Measure the namespace's collections side by side, then let the given one serve.
+
+    An unfinished collection is refused and nothing is changed. What served before is written to
+    as before: switching to it again undoes this.
+    """
+    with explained(context):
+        embedders = embedding.embedders(database)
+        with database.connection() as connection:
+            wanted = collections.get(connection, config.collection)
+        compared = compare(database, wanted.namespace, embedders=embedders, settings=settings)
+        with database.connection() as connection:
+            before = collections.switch(connection, wanted.name, embedders.fingerprint(wanted))
+        context.add_output_metadata(
+            {
+                "comparison": dg.MetadataValue.md(comparison_table(compared)),
+                "served_before": wanted.name if before is None else before.name,
+                "serves_now": wanted.name,
+            }
+        )
+
+
+@dg.job(executor_def=dg.in_process_executor)
+def switch_collection() -> None:
+    """Compare a namespace's collections and let another one serve, in one transaction."""
+    compare_and_switch()
 
 
 @dg.op

@@ -7,10 +7,10 @@ import dagster as dg
 from assets.stage import NAMESPACES
 from greenlang_vectors.documents.source import listing_fingerprint, source_from_uri
 from greenlang_vectors.errors import GreenLangError
-from greenlang_vectors.store import namespaces
+from greenlang_vectors.store import collections, maintenance, namespaces
 from greenlang_vectors.store.database import Database
 from schedules.failures import PARTITION_TAG, explain
-from schedules.jobs import ingest
+from schedules.jobs import ingest, maintain_indexes
 
 UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
@@ -88,6 +88,33 @@ def source_changes(
     )
 
 
+@dg.sensor(
+    job=maintain_indexes,
+    minimum_interval_seconds=30,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+)
+def growing_tails(
+    context: dg.SensorEvaluationContext, database: dg.ResourceParam[Database]
+) -> dg.SensorResult:
+    """A run for each namespace in which more rows wait for an index than a scan should read."""
+    partitions = set(_partitions(context))
+    with database.connection() as connection:
+        waiting = {
+            collection.namespace
+            for collection in collections.list_all(connection)
+            if collection.namespace in partitions and maintenance.due(connection, collection.leaf)
+        }
+    requests = [
+        dg.RunRequest(partition_key=name)
+        for name in sorted(waiting)
+        if not _is_busy(context.instance, name)
+    ]
+    return dg.SensorResult(
+        run_requests=requests,
+        skip_reason=None if requests else "No namespace has rows that wait for an index.",
+    )
+
+
 @dg.run_failure_sensor(
     name="failed_runs",
     minimum_interval_seconds=30,
@@ -107,4 +134,4 @@ def _is_busy(instance: dg.DagsterInstance, namespace: str) -> bool:
     return bool(instance.get_run_ids(unfinished, limit=1))
 
 
-SENSORS = [namespace_registry, source_changes, failed_runs]
+SENSORS = [namespace_registry, source_changes, growing_tails, failed_runs]

@@ -13,7 +13,7 @@ import pytest
 
 from greenlang_vectors.settings import Settings
 from greenlang_vectors.store import embedded, schema
-from greenlang_vectors.store.database import Database, ensure_database
+from greenlang_vectors.store.database import Database
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -62,10 +62,10 @@ def server(data_dir: Path) -> str:
 
 @pytest.fixture(scope="session")
 def new_database(server: str) -> Callable[[], str]:
-    """Makes databases with the current schema."""
+    """Makes databases with the current schema, opened by their owner, who is no superuser."""
 
     def create() -> str:
-        url = ensure_database(server, f"test_{uuid4().hex[:12]}")
+        url = embedded.owned_database(server, f"test_{uuid4().hex[:12]}")
         with psycopg.connect(url, autocommit=True) as connection:
             schema.migrate(connection)
         return url

@@ -35,12 +35,12 @@ def opened(settings: Settings) -> Iterator[Database]:
         database.close()
 
 
-def embedder_of(database: Database, settings: Settings) -> Any:  # noqa: ANN401 - loads slowly
-    """The embedder of these settings."""
-    from greenlang_vectors.embedding.opening import open_embedder  # noqa: PLC0415
+def embedders_of(database: Database, settings: Settings) -> Any:  # noqa: ANN401 - loads slowly
+    """What opens the embedders of collections (`embedding.embedders.Embedders`)."""
+    from greenlang_vectors.embedding import embedders  # noqa: PLC0415
 
-    return open_embedder(
-        database, settings.embedding_model, cache_seconds=settings.embedding_cache_seconds
+    return embedders.embedders_of(
+        database, settings, cache_seconds=settings.embedding_cache_seconds
     )
 
 

@@ -108,19 +108,23 @@ class Embedder:
         )
 
     def _compute(self, texts: dict[str, str]) -> _Computed:
-        """Embed distinct texts by key, in mini-batches of like length, and cache the vectors."""
+        """Embed distinct texts by key, in the model's mini-batches, and cache the vectors.
+
+        Whether a text is too long for a remote model is that model's to say: here its tokens are
+        only bounded.
+        """
         spec = self.model.spec
         lengths = dict(zip(texts, self.model.count_tokens(list(texts.values())), strict=True))
         failures: dict[str, ItemError] = {
             key: _too_long(length, spec)
             for key, length in lengths.items()
-            if length > spec.max_tokens
+            if length > spec.max_tokens and spec.directory is not None
         }
         keys = [key for key in texts if key not in failures]
         vectors: dict[str, NDArray[np.float32]] = {}
         seconds = 0.0
         try:
-            for indexes in length_sorted_batches([lengths[key] for key in keys]):
+            for indexes in length_sorted_batches([lengths[key] for key in keys], spec.limits):
                 batch = [keys[index] for index in indexes]
                 encoded = encode_batch(self.model, [texts[key] for key in batch], self.normalize)
                 failures |= {batch[index]: error for index, error in encoded.failures.items()}

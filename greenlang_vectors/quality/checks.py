@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import psycopg
 
 from greenlang_vectors.quality import expectations, integrity, passages
-from greenlang_vectors.quality.outcome import MAX_EXAMPLES, CheckContext, CheckOutcome
-from greenlang_vectors.store import dead_letters, embeddings, indexes, records
-from greenlang_vectors.store.indexes import HnswIndex
+from greenlang_vectors.quality.outcome import MAX_EXAMPLES, CheckContext, CheckOutcome, merged
+from greenlang_vectors.store import dead_letters, leaves, maintenance, records, segments
 
 __all__ = ["CHECKS", "Check", "CheckContext", "CheckOutcome", "run_check"]
 
@@ -25,6 +24,7 @@ class Check:
         description: what holds when it passes.
         blocking: whether the stages that follow wait until it passes.
         run: judges one namespace, over a connection in autocommit.
+        of_each_collection: whether it judges embeddings, which each collection has of its own.
     """
 
     stage: str
@@ -32,11 +32,22 @@ class Check:
     description: str
     blocking: bool
     run: Callable[[psycopg.Connection, CheckContext], CheckOutcome]
+    of_each_collection: bool = False
 
 
-def run_check(connection: psycopg.Connection, check: Check, context: CheckContext) -> CheckOutcome:
-    """Run a check on a connection in autocommit and keep its outcome."""
+def run_check(
+    connection: psycopg.Connection, check: Check, context: CheckContext, *beside: CheckContext
+) -> CheckOutcome:
+    """Run a check on a connection in autocommit and keep its outcome.
+
+    Args:
+        context: of the collection that serves.
+        beside: of the namespace's other collections, for checks that judge each.
+    """
     outcome = check.run(connection, context)
+    if check.of_each_collection and beside:
+        judged = {each.leaf.model: check.run(connection, each) for each in beside}
+        outcome = merged({context.leaf.model: outcome, **judged})
     records.save_check(
         connection,
         context.namespace,
@@ -78,40 +89,36 @@ def _without_dead_letters(stage: str) -> Check:
 
 
 def index_ready(connection: psycopg.Connection, context: CheckContext) -> CheckOutcome:
-    """The leaf has the profile's HNSW index, valid, and no other."""
-    wanted = HnswIndex.of(context.leaf, context.settings.index).name
-    rows = embeddings.count(connection, context.leaf)
-    found = indexes.on_leaf(connection, context.leaf)
-    ready = [state.name for state in found if state.valid] == [wanted] and len(found) == 1
+    """The leaf's rows are served by valid indexes of the collection's settings."""
+    rows = leaves.count(connection, context.leaf)
+    found = segments.on_leaf(connection, context.leaf)
+    problems = maintenance.problems(connection, context.leaf, context.settings)
     if rows == 0:
         message = "The namespace holds no embeddings to index."
-    elif ready:
-        message = f"The index {wanted} serves {rows} embeddings."
+    elif problems:
+        message = f"Of {rows} embeddings: {'; '.join(problems)}."
     else:
-        names = ", ".join(
-            state.name if state.valid else f"{state.name} (invalid)" for state in found
-        )
-        message = f"{rows} embeddings should be served by {wanted} alone, not by {names or 'none'}."
+        message = f"{len(found)} indexes serve {rows} embeddings."
     return CheckOutcome(
-        passed=ready or rows == 0,
+        passed=not problems or rows == 0,
         message=message,
         numbers={
             "embeddings": rows,
             "indexes": len(found),
-            "index_bytes": sum(state.size_bytes for state in found),
+            "index_bytes": sum(index.size_bytes for index in found),
         },
-        examples=[]
-        if ready
-        else [
-            {"index": state.name, "valid": state.valid, "bytes": state.size_bytes}
-            for state in found[:MAX_EXAMPLES]
-        ],
+        examples=[
+            {"index": index.name, "valid": index.valid, "bytes": index.size_bytes}
+            for index in found[:MAX_EXAMPLES]
+        ]
+        if problems
+        else [],
     )
 
 
 def recall_reached(connection: psycopg.Connection, context: CheckContext) -> CheckOutcome:
     """The newest measurement of the index finds as much of the exact answers as it must."""
-    rows = embeddings.count(connection, context.leaf)
+    rows = leaves.count(connection, context.leaf)
     if rows == 0:
         return CheckOutcome(True, "The namespace holds no embeddings to search.", {}, [])
     measured = records.newest_search_quality(connection, context.leaf)
@@ -192,6 +199,7 @@ CHECKS: tuple[Check, ...] = (
         "Every searched chunk has an embedding of its content, and every embedding its chunk.",
         True,
         integrity.embeddings_match_chunks,
+        of_each_collection=True,
     ),
     Check(
         "embeddings",
@@ -199,6 +207,7 @@ CHECKS: tuple[Check, ...] = (
         "Every vector has the model's dimensions and length 1; none holds NaN or infinity.",
         True,
         integrity.vectors_sound,
+        of_each_collection=True,
     ),
     Check(
         "embeddings",
@@ -206,14 +215,16 @@ CHECKS: tuple[Check, ...] = (
         "The columns of vector_embeddings hold what they should (Great Expectations).",
         True,
         expectations.embedding_expectations,
+        of_each_collection=True,
     ),
     _without_dead_letters("embeddings"),
     Check(
         "vector_index",
         "index_ready",
-        "The leaf has the profile's HNSW index, valid, and no other.",
+        "The leaf's rows are served by valid indexes of the collection's settings.",
         True,
         index_ready,
+        of_each_collection=True,
     ),
     Check(
         "search_quality",
@@ -221,6 +232,7 @@ CHECKS: tuple[Check, ...] = (
         "The index finds at least the wanted share of the exact ten nearest.",
         True,
         recall_reached,
+        of_each_collection=True,
     ),
 )
 """In the order of the stages."""

@@ -16,12 +16,18 @@ Ranker = Callable[[str], list[str]]
 """Ranks documents for a question, best first, each at most once."""
 
 
-def rank_documents(engine: SearchEngine, namespace: str) -> Ranker:
-    """A ranker of documents by their best passage."""
+def rank_documents(
+    engine: SearchEngine, namespace: str, *, collection: str | None = None
+) -> Ranker:
+    """A ranker of documents by their best passage.
+
+    Args:
+        collection: the one to ask; None for the one that serves.
+    """
 
     def rank(question: str) -> list[str]:
         for passages in (2 * DEPTH, MAX_EF_SEARCH):
-            results = engine.search(question, namespace, passages)
+            results = engine.search(question, namespace, passages, collection=collection)
             ranked = list(dict.fromkeys(result.document for result in results))
             if len(ranked) >= DEPTH or len(results) < passages:
                 break

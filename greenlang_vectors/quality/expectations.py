@@ -12,12 +12,16 @@ from psycopg import sql
 
 from greenlang_vectors.documents.model import JSON
 from greenlang_vectors.quality.outcome import CheckContext, CheckOutcome
-from greenlang_vectors.store import chunks, embeddings
+from greenlang_vectors.store import chunks, leaves
 from greenlang_vectors.store.embeddings import PREVIEW_CHARACTERS
+from greenlang_vectors.store.encryption import data_keys
+from greenlang_vectors.store.encryption.cipher import VERSION, sealed_length
 from greenlang_vectors.store.namespaces import partition
 
 SHA256 = "^[0-9a-f]{64}$"
 ROWS_SHOWN = 3
+UTF8_BYTES = 4
+"""The most a character takes."""
 
 
 def chunk_expectations(connection: psycopg.Connection, context: CheckContext) -> CheckOutcome:
@@ -63,9 +67,13 @@ def chunk_expectations(connection: psycopg.Connection, context: CheckContext) ->
 
 def embedding_expectations(connection: psycopg.Connection, context: CheckContext) -> CheckOutcome:
     """Embeddings are of one fingerprint and of their documents' type; no chunk has two."""
-    if not embeddings.count(connection, context.leaf):
+    if not leaves.count(connection, context.leaf):
         return CheckOutcome(True, "The namespace holds no embeddings.", {"embeddings": 0}, [])
     gxe = _great_expectations().expectations
+    shortest, longest, beginning = 1, PREVIEW_CHARACTERS, "^"
+    if data_keys.of_namespace(connection, context.namespace):
+        shortest, longest = sealed_length(1), sealed_length(PREVIEW_CHARACTERS * UTF8_BYTES)
+        beginning = f"^{VERSION}:"
     return _validate(
         connection,
         "embeddings",
@@ -81,8 +89,9 @@ def embedding_expectations(connection: psycopg.Connection, context: CheckContext
         [
             gxe.ExpectColumnValuesToMatchRegex(column="content_hash", regex=SHA256),
             gxe.ExpectColumnValueLengthsToBeBetween(
-                column="content_preview", min_value=1, max_value=PREVIEW_CHARACTERS
+                column="content_preview", min_value=shortest, max_value=longest
             ),
+            gxe.ExpectColumnValuesToMatchRegex(column="content_preview", regex=beginning),
             gxe.ExpectColumnPairValuesToBeEqual(
                 column_A="source_type",
                 column_B="document_type",

@@ -1,5 +1,7 @@
 """Integrity checks that are one query each: the server counts, only examples leave it.
 
+What the server cannot read, in an encrypted namespace, `quality.sealed` judges.
+
 What became a dead letter at a stage is not held against that stage: a warning names it.
 """
 
@@ -11,7 +13,10 @@ import psycopg
 from psycopg import sql
 
 from greenlang_vectors.documents.model import JSON
+from greenlang_vectors.quality import sealed
 from greenlang_vectors.quality.outcome import MAX_EXAMPLES, CheckContext, CheckOutcome, judged
+from greenlang_vectors.store.completeness import dead_letter_ending
+from greenlang_vectors.store.encryption.data_keys import cipher_of
 
 NORM_TOLERANCE = 1e-3
 """How far the length of a normalised vector may be from 1."""
@@ -22,6 +27,9 @@ WHITE_SPACE = "".join(filter(str.isspace, map(chr, range(0x3001))))
 
 def documents_intact(connection: psycopg.Connection, context: CheckContext) -> CheckOutcome:
     """Texts match their hashes and are not empty; pages and headings lie within them, in order."""
+    cipher = cipher_of(connection, context.namespace)
+    if cipher is not None:
+        return sealed.documents_intact(connection, context.namespace, cipher)
     return _judge(
         connection,
         context,
@@ -126,6 +134,9 @@ def chunks_numbered(connection: psycopg.Connection, context: CheckContext) -> Ch
 
 def chunk_hashes_match(connection: psycopg.Connection, context: CheckContext) -> CheckOutcome:
     """Every chunk's hash is that of its content."""
+    cipher = cipher_of(connection, context.namespace)
+    if cipher is not None:
+        return sealed.chunk_hashes_match(connection, context.namespace, cipher)
     return _judge(
         connection,
         context,
@@ -145,7 +156,7 @@ def chunk_hashes_match(connection: psycopg.Connection, context: CheckContext) ->
 
 
 def embeddings_match_chunks(connection: psycopg.Connection, context: CheckContext) -> CheckOutcome:
-    """Every searched chunk has an embedding of its content, and every embedding its chunk."""
+    """Every searched chunk is embedded, here or in an archive; every embedding has its chunk."""
     return _judge(
         connection,
         context,
@@ -177,7 +188,12 @@ def embeddings_match_chunks(connection: psycopg.Connection, context: CheckContex
         WHERE NOT EXISTS (
             SELECT FROM dead_letters l WHERE l.namespace = %(namespace)s
               AND l.stage = 'embeddings' AND wrong.embedded IS NULL
-              AND l.item = wrong.document_id || '/' || wrong.chunk_index)
+              AND l.item = wrong.document_id || '/' || wrong.chunk_index || %(ending)s)
+          AND NOT EXISTS (
+            SELECT FROM archived_embeddings a
+            WHERE a.namespace = %(namespace)s AND a.embedding_model = %(model)s
+              AND wrong.embedded IS NULL AND a.document_id = wrong.document_id
+              AND a.chunk_index = wrong.chunk_index AND a.content_hash = wrong.cut)
         ORDER BY document, wrong.chunk_index
         """,
     )
@@ -242,6 +258,7 @@ def _judge(
         {
             "namespace": context.namespace,
             "model": context.leaf.model,
+            "ending": dead_letter_ending(context.leaf),
             "dimensions": context.leaf.dimensions,
             "tolerance": NORM_TOLERANCE,
             "white_space": WHITE_SPACE,

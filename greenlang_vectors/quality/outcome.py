@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from greenlang_vectors.documents.model import JSON
 from greenlang_vectors.settings import Settings
-from greenlang_vectors.store.embeddings import Leaf
+from greenlang_vectors.store.leaves import Leaf
 
 MAX_EXAMPLES = 20
 """The most offending rows a check hands over."""
@@ -82,4 +82,28 @@ def judged(
         message=message,
         numbers={**numbers, "failed": failed},
         examples=list(examples[:MAX_EXAMPLES]),
+    )
+
+
+def merged(outcomes: Mapping[str, CheckOutcome]) -> CheckOutcome:
+    """One outcome of several collections: it passes if all do.
+
+    Args:
+        outcomes: by model, the serving collection's first; its numbers keep their names.
+    """
+    serving = next(iter(outcomes))
+    spoken = {model: o for model, o in outcomes.items() if not o.passed} or outcomes
+    return CheckOutcome(
+        passed=all(outcome.passed for outcome in outcomes.values()),
+        message=" ".join(f"{model}: {outcome.message}" for model, outcome in spoken.items()),
+        numbers={
+            name if model == serving else f"{model} {name}": number
+            for model, outcome in outcomes.items()
+            for name, number in outcome.numbers.items()
+        },
+        examples=[
+            {"model": model, **example}
+            for model, outcome in outcomes.items()
+            for example in outcome.examples
+        ][:MAX_EXAMPLES],
     )

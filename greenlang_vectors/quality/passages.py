@@ -11,11 +11,16 @@ from collections.abc import Iterator
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, LiteralString, cast
+from uuid import UUID
 
 import psycopg
 
 from greenlang_vectors.documents.model import JSON
 from greenlang_vectors.quality.outcome import MAX_EXAMPLES, CheckContext, CheckOutcome, judged
+from greenlang_vectors.store.encryption.cipher import Cipher
+from greenlang_vectors.store.encryption.columns import open_content, open_text
+from greenlang_vectors.store.encryption.data_keys import cipher_of
+from greenlang_vectors.store.encryption.errors import SealBroken
 
 ROWS_AT_ONCE = 500
 QUOTED_CHARACTERS = 80
@@ -25,9 +30,11 @@ def chunks_match_text(connection: psycopg.Connection, context: CheckContext) -> 
     """Every chunk's content is what stands at its span in its document's text."""
     chunks = failed = 0
     examples: list[dict[str, JSON]] = []
+    cipher = cipher_of(connection, context.namespace)
     for document, text, rows in _by_document(
         connection,
         context.namespace,
+        cipher,
         """
         SELECT c.document_id, c.chunk_index, c.start_char, c.end_char, c.content
         FROM document_chunks c
@@ -36,8 +43,9 @@ def chunks_match_text(connection: psycopg.Connection, context: CheckContext) -> 
         ORDER BY c.document_id, c.chunk_index
         """,
     ):
-        for _, index, start, end, content in rows:
+        for identity, index, start, end, stored in rows:
             chunks += 1
+            content = _content(cipher, identity, index, stored)
             if 0 <= start < end <= len(text) and text[start:end] == content:
                 continue
             failed += 1
@@ -62,9 +70,11 @@ def chunks_cover_text(connection: psycopg.Connection, context: CheckContext) -> 
     """No text lies between, before or after the searched chunks of a document."""
     documents = failed = lost = 0
     examples: list[dict[str, JSON]] = []
+    cipher = cipher_of(connection, context.namespace)
     for document, text, rows in _by_document(
         connection,
         context.namespace,
+        cipher,
         """
         SELECT c.document_id, c.start_char, c.end_char
         FROM document_chunks c
@@ -82,7 +92,9 @@ def chunks_cover_text(connection: psycopg.Connection, context: CheckContext) -> 
                 "document": document,
                 "start": start,
                 "end": end,
-                "problem": f"no chunk holds {text[start : min(end, start + QUOTED_CHARACTERS)]!r}",
+                "problem": f"no chunk holds {text[start : min(end, start + QUOTED_CHARACTERS)]!r}"
+                if cipher is None
+                else f"no chunk holds the {end - start} characters there",
             }
             for start, end in holes[: MAX_EXAMPLES - len(examples)]
         ]
@@ -106,12 +118,23 @@ def _holes(text: str, rows: Iterator[tuple[Any, ...]]) -> Iterator[tuple[int, in
         covered = max(covered, end)
 
 
+def _content(cipher: Cipher | None, document: UUID, index: int, stored: str) -> str | None:
+    """A chunk's content; None if it does not open, which `chunk_hashes_match` explains."""
+    try:
+        return stored if cipher is None else open_content(cipher, document, index, stored)
+    except SealBroken:
+        return None
+
+
 def _by_document(
-    connection: psycopg.Connection, namespace: str, query: LiteralString
+    connection: psycopg.Connection, namespace: str, cipher: Cipher | None, query: LiteralString
 ) -> Iterator[tuple[str, str, Iterator[tuple[Any, ...]]]]:
     """(source key, text, rows) of each document, all of one moment.
 
+    A text that does not open counts as empty; `documents_intact` explains it.
+
     Args:
+        cipher: that of an encrypted namespace.
         query: rows in order of the document's id, which comes first in each.
     """
     with connection.transaction(), connection.cursor(name="passages") as cursor:
@@ -123,4 +146,10 @@ def _by_document(
                 "SELECT source_key, text FROM documents WHERE namespace = %s AND id = %s",
                 [namespace, identity],
             ).fetchone()
-            yield *cast("tuple[str, str]", document), rows
+            key, text = cast("tuple[str, str]", document)
+            if cipher is not None:
+                try:
+                    text = open_text(cipher, identity, text)
+                except SealBroken:
+                    text = ""
+            yield key, text, rows

@@ -9,7 +9,8 @@ import psycopg
 from numpy.typing import NDArray
 
 from greenlang_vectors.search.nearest import Neighbour, Plan, nearest
-from greenlang_vectors.store.embeddings import Leaf
+from greenlang_vectors.store import leaves
+from greenlang_vectors.store.leaves import Leaf
 from greenlang_vectors.store.records import SearchQuality
 
 TIE = 1e-6
@@ -63,8 +64,10 @@ def measure(
     if not len(queries):
         raise ValueError("recall needs at least one query")
 
+    index = leaves.index_settings(connection, leaf)
+
     def ask(query: NDArray[np.float32], plan: Plan) -> list[Neighbour]:
-        return nearest(connection, leaf, query, k, ef_search=ef_search, plan=plan)
+        return nearest(connection, leaf, query, k, index=index, ef_search=ef_search, plan=plan)
 
     exact = [ask(query, "exact") for query in queries]
     if not exact[0]:

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 from greenlang_vectors.chunking.chunk import chunk_document, fingerprint
 from greenlang_vectors.chunking.model import ChunkingConfig, content_hash
-from greenlang_vectors.chunking.tokens import Tokenizer
-from greenlang_vectors.embedding.models import ModelSpec
+from greenlang_vectors.embedding.embedders import Embedders
 from greenlang_vectors.errors import ItemError
 from greenlang_vectors.progress import Progress, silent
 from greenlang_vectors.store import chunks, dead_letters, documents, namespaces
 from greenlang_vectors.store.database import Database
+from greenlang_vectors.store.encryption.data_keys import cipher_of
 from greenlang_vectors.store.locks import exclusive
 
 STAGE = "chunks"
@@ -40,7 +40,7 @@ def cut_chunks(
     database: Database,
     name: str,
     *,
-    model: ModelSpec,
+    embedders: Embedders,
     chunk_tokens: int,
     cache_seconds: int,
     progress: Progress = silent,
@@ -48,17 +48,20 @@ def cut_chunks(
     """Cut every document that is new, changed, or was cut in another way.
 
     Args:
-        model: the embedding model; its tokenizer counts, and no chunk is longer than it reads.
+        embedders: the serving collection's tokenizer counts, no chunk is longer than it reads.
         chunk_tokens: the most tokens a chunk may have.
         cache_seconds: how long the vectors of vanished chunks stay in the cache.
 
     Raises:
         UnknownNamespace: it is not registered.
+        ModelUnavailable: the serving collection's model is not on this machine.
+        KeyUnavailable: the namespace is encrypted, and its master key cannot be used.
     """
-    tokenizer = Tokenizer.from_directory(model.directory)
-    max_tokens = min(chunk_tokens, model.max_tokens)
     with database.connect() as connection, exclusive(connection, STAGE, name):
         namespace = namespaces.get(connection, name)
+        model = embedders.of(embedders.collections(connection, name)[0]).model.spec
+        tokenizer = model.tokenizer()
+        max_tokens = min(chunk_tokens, model.max_tokens)
 
         def config_for(media_type: str) -> ChunkingConfig:
             return ChunkingConfig.of(namespace.strategy_for(media_type), max_tokens)
@@ -72,15 +75,16 @@ def cut_chunks(
             },
             fingerprint(config_for(""), tokenizer),
         )
+        cipher = cipher_of(connection, name)
         cut = 0
         failed: list[str] = []
         progress(0, len(work), "documents")
         for done, (identity, source_key) in enumerate(work, start=1):
-            document = documents.load(connection, name, identity)
-            if document is None:
-                continue
-            config = config_for(document.media_type)
             try:
+                document = documents.load(connection, name, identity, cipher)
+                if document is None:
+                    continue
+                config = config_for(document.media_type)
                 cut += chunks.replace(
                     connection,
                     name,
@@ -89,6 +93,7 @@ def cut_chunks(
                     text_hash=content_hash(document.text),
                     fingerprint=fingerprint(config, tokenizer),
                     cache_seconds=cache_seconds,
+                    cipher=cipher,
                 )
             except ItemError as error:
                 dead_letters.record(connection, name, STAGE, source_key, error)

@@ -26,6 +26,8 @@ from greenlang_vectors.progress import Progress, silent
 from greenlang_vectors.store import dead_letters, documents, namespaces
 from greenlang_vectors.store.database import Database
 from greenlang_vectors.store.documents import StoredVersion
+from greenlang_vectors.store.encryption.cipher import Cipher
+from greenlang_vectors.store.encryption.data_keys import cipher_of
 from greenlang_vectors.store.locks import exclusive
 
 STAGE = "documents"
@@ -83,6 +85,7 @@ def load_documents(
     Raises:
         UnknownNamespace: it is not registered.
         SourceUnavailable: the source could not be listed; nothing was changed.
+        KeyUnavailable: the namespace is encrypted, and its master key cannot be used.
     """
     with database.connect() as connection, exclusive(connection, STAGE, name):
         namespace = namespaces.get(connection, name)
@@ -92,10 +95,11 @@ def load_documents(
             source = source_from_uri(namespace.source_uri)
             items = source.list()
             stored = documents.versions(connection, name)
+            cipher = cipher_of(connection, name)
             failed: list[str] = []
             progress(0, len(items), "files")
             for done, item in enumerate(items, start=1):
-                outcome = _bring_in(connection, name, source, item, stored, max_bytes)
+                outcome = _bring_in(connection, name, source, item, stored, max_bytes, cipher)
                 outcomes[outcome] += 1
                 if outcome is Outcome.FAILED:
                     failed.append(item.key)
@@ -126,6 +130,7 @@ def _bring_in(
     item: SourceItem,
     stored: dict[str, StoredVersion],
     max_bytes: int,
+    cipher: Cipher | None,
 ) -> Outcome:
     known = stored.get(item.key)
     try:
@@ -151,5 +156,6 @@ def _bring_in(
         file_hash=file_hash,
         size_bytes=len(raw.data),
         extraction_version=EXTRACTION_VERSION,
+        cipher=cipher,
     )
     return Outcome.ADDED if known is None else Outcome.CHANGED

@@ -1,4 +1,4 @@
-"""Stage 3: chunks without an embedding get one (PRD 7.2).
+"""Stage 3: chunks without an embedding get one, in each collection (PRD 7.2).
 
 The work is listed once, longest chunks first, and done in steps, each stored before the next
 begins: a killed run repeats at most one step.
@@ -6,15 +6,20 @@ begins: a killed run repeats at most one step.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
+import psycopg
+
 from greenlang_vectors.embedding.embedder import Embedder, EmbeddingCounts
-from greenlang_vectors.errors import EmbeddingFailed
+from greenlang_vectors.embedding.embedders import Embedders
+from greenlang_vectors.errors import EmbeddingFailed, UsageError
 from greenlang_vectors.progress import Progress, silent
-from greenlang_vectors.store import dead_letters, embeddings, namespaces
+from greenlang_vectors.store import collections, completeness, dead_letters, embeddings, leaves
+from greenlang_vectors.store.collections import Collection
 from greenlang_vectors.store.database import Database
 from greenlang_vectors.store.documents import SOURCE_TYPE
-from greenlang_vectors.store.embeddings import Leaf
+from greenlang_vectors.store.encryption.data_keys import cipher_of
 from greenlang_vectors.store.locks import exclusive
 from greenlang_vectors.store.records import embedding_job
 
@@ -23,7 +28,7 @@ STAGE = "embeddings"
 
 @dataclass(frozen=True, slots=True)
 class EmbeddingsReport:
-    """What a run of the stage did.
+    """What a run of the stage did in one collection.
 
     Attributes:
         pending: chunks that had no embedding.
@@ -32,7 +37,7 @@ class EmbeddingsReport:
         model_texts: chunks the model was given.
         model_seconds: time inside the model.
         failed: chunks that are dead letters now.
-        stored: embeddings of the leaf now.
+        stored: embeddings of the collection now.
     """
 
     pending: int
@@ -44,74 +49,132 @@ class EmbeddingsReport:
     stored: int
 
 
-def leaf_of(embedder: Embedder, namespace: str) -> Leaf:
-    """The leaf an embedder's vectors belong to."""
-    spec = embedder.model.spec
-    return Leaf(namespace, spec.name, spec.dimensions)
-
-
 def embed_chunks(
     database: Database,
     name: str,
     *,
-    embedder: Embedder,
+    embedders: Embedders,
     batch_size: int,
     progress: Progress = silent,
-) -> EmbeddingsReport:
-    """Embed every chunk that lacks an embedding of this model and these settings.
+) -> dict[str, EmbeddingsReport]:
+    """Fill every collection of the namespace, the serving one first.
+
+    A collection beside the serving one that is being filled elsewhere is left to that: it goes
+    on until nothing is pending.
 
     Args:
         batch_size: chunks embedded and stored in one step.
 
+    Returns:
+        What was done, by collection.
+
     Raises:
         UnknownNamespace: it is not registered.
-        ModelUnavailable: the model cannot be loaded.
-        EmbeddingFailed: the model gave no usable vectors at all; what was stored before stays.
+        ModelUnavailable: a model cannot be loaded.
+        EmbeddingFailed: a model gave no usable vectors at all; what was stored before stays.
     """
-    leaf = leaf_of(embedder, name)
+    reports = {}
+    with database.connect() as connection:
+        for collection in embedders.collections(connection, name):
+            with exclusive(connection, STAGE, collection.name, wait=collection.serving) as held:
+                if held:
+                    with suppress(_Dropped):
+                        reports[collection.name] = _fill(
+                            connection, collection, embedders.of(collection), batch_size, progress
+                        )
+    return reports
+
+
+def fill_collection(
+    database: Database,
+    name: str,
+    *,
+    embedders: Embedders,
+    batch_size: int,
+    progress: Progress = silent,
+) -> EmbeddingsReport:
+    """Embed every chunk that a collection lacks.
+
+    Raises:
+        UsageError: there is no such collection.
+        ModelUnavailable, EmbeddingFailed: as `embed_chunks` does.
+    """
+    with database.connect() as connection:
+        collection = collections.get(connection, name)
+        with exclusive(connection, STAGE, name):
+            return _fill(connection, collection, embedders.of(collection), batch_size, progress)
+
+
+class _Dropped(UsageError):
+    """The collection went while it was filled."""
+
+
+def _fill(
+    connection: psycopg.Connection,
+    collection: Collection,
+    embedder: Embedder,
+    batch_size: int,
+    progress: Progress,
+) -> EmbeddingsReport:
+    """Embed what is pending, and what others cut meanwhile, until nothing is."""
+    leaf, namespace = collection.leaf, collection.namespace
     fingerprint = embedder.model.spec.fingerprint(embedder.normalize)
+    cipher = cipher_of(connection, namespace)
     counts = EmbeddingCounts()
-    written = 0
+    asked = written = 0
     failed: list[str] = []
-    with database.connect() as connection, exclusive(connection, STAGE, name):
-        namespaces.get(connection, name)
-        embeddings.ensure_leaf(connection, leaf)
-        pending = embeddings.plan_work(connection, leaf, fingerprint)
+    while (pending := embeddings.plan_work(connection, leaf, fingerprint)) > len(failed):
+        asked += pending - len(failed)
+        failed = []
+        done = 0
         progress(0, pending, "chunks")
-        if pending:
-            with embedding_job(connection, leaf, SOURCE_TYPE, pending) as job:
-                for after in range(0, pending, batch_size):
-                    chunks = embeddings.pending(connection, leaf, after, batch_size)
-                    batch = embedder.embed([chunk.content for chunk in chunks])
-                    for index, error in batch.failures.items():
-                        item = f"{chunks[index].document_id}/{chunks[index].chunk_index}"
-                        dead_letters.record(connection, name, STAGE, item, error)
-                        failed.append(item)
-                    good = [i for i in range(len(chunks)) if i not in batch.failures]
-                    written += embeddings.write(
+        with embedding_job(connection, leaf, SOURCE_TYPE, pending) as job:
+            for after in range(0, pending, batch_size):
+                chunks = embeddings.pending(connection, leaf, after, batch_size, cipher)
+                batch = embedder.embed([chunk.content for chunk in chunks])
+                broken = {i: chunk.broken for i, chunk in enumerate(chunks) if chunk.broken}
+                unusable = batch.failures | broken
+                good = [i for i in range(len(chunks)) if i not in unusable]
+                with collections.settled(connection, namespace) as present:
+                    if collection.id not in {each.id for each in present}:
+                        raise _Dropped(f"The collection {collection.name} has been dropped.")
+                    stored = embeddings.write(
                         connection,
                         leaf,
                         [chunks[i] for i in good],
                         batch.vectors[good],
                         fingerprint=fingerprint,
+                        cipher=cipher,
                     )
-                    counts += batch.counts
-                    job.advance(written, len(failed))
-                    progress(min(after + batch_size, pending), pending, "chunks")
-                if len(failed) == pending and not embeddings.count(connection, leaf):
-                    raise EmbeddingFailed(
-                        f"None of the {pending} chunks of {name} could be embedded.",
-                        "The dead letters of the stage say why.",
+                done += stored.written
+                refused = {good[i]: error for i, error in stored.failures.items()}
+                for index, error in (unusable | refused).items():
+                    item = completeness.dead_letter_item(
+                        leaf, chunks[index].document_id, chunks[index].chunk_index
                     )
-            embeddings.analyze(connection, leaf)
-        dead_letters.keep_only(connection, name, STAGE, failed)
-        stored = embeddings.count(connection, leaf)
+                    dead_letters.record(connection, namespace, STAGE, item, error)
+                    failed.append(item)
+                counts += batch.counts
+                job.advance(done, len(failed))
+                progress(min(after + batch_size, pending), pending, "chunks")
+            if len(failed) == pending and not leaves.count(connection, leaf):
+                raise EmbeddingFailed(
+                    f"None of the {pending} chunks of {namespace} could be embedded.",
+                    "The dead letters of the stage say why.",
+                )
+        written += done
+        leaves.analyze(connection, leaf)
+    dead_letters.keep_only(
+        connection, namespace, STAGE, failed, ending=completeness.dead_letter_ending(leaf)
+    )
+    if not asked:
+        progress(0, 0, "chunks")
     return EmbeddingsReport(
-        pending=pending,
+        pending=asked,
         written=written,
         cache_hits=counts.cache_hits,
         model_texts=counts.model_texts,
         model_seconds=counts.model_seconds,
         failed=len(failed),
-        stored=stored,
+        stored=leaves.count(connection, leaf),
     )

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from greenlang_vectors.embedding.embedder import Embedder
+from greenlang_vectors.embedding.embedders import Embedders
 from greenlang_vectors.progress import Progress
 from greenlang_vectors.settings import Settings
 from greenlang_vectors.stages.chunks import cut_chunks
 from greenlang_vectors.stages.documents import load_documents
-from greenlang_vectors.stages.embeddings import embed_chunks, leaf_of
-from greenlang_vectors.stages.vector_index import build_index
+from greenlang_vectors.stages.embeddings import embed_chunks
+from greenlang_vectors.stages.vector_index import build_indexes
 from greenlang_vectors.store.database import Database
 
 
@@ -18,11 +18,11 @@ def fill(
     database: Database,
     name: str,
     *,
-    embedder: Embedder,
+    embedders: Embedders,
     settings: Settings,
     progress: Callable[[str], Progress],
 ) -> None:
-    """Read, cut, embed and index what the namespace's source holds.
+    """Read, cut, embed and index what the namespace's source holds, in every collection.
 
     Args:
         progress: gives the listener for a stage of this name.
@@ -41,7 +41,7 @@ def fill(
     cut_chunks(
         database,
         name,
-        model=embedder.model.spec,
+        embedders=embedders,
         chunk_tokens=settings.chunk_tokens,
         cache_seconds=cache_seconds,
         progress=progress("chunks"),
@@ -49,10 +49,8 @@ def fill(
     embed_chunks(
         database,
         name,
-        embedder=embedder,
+        embedders=embedders,
         batch_size=settings.embedding_batch_size,
         progress=progress("embeddings"),
     )
-    build_index(
-        database, leaf_of(embedder, name), settings=settings, progress=progress("vector_index")
-    )
+    build_indexes(database, name, settings=settings, progress=progress("vector_index"))

@@ -1,15 +1,17 @@
-"""Stage 4: the leaf gets the HNSW index of the profile (PRD 5.2.1)."""
+"""Stage 4: a leaf's rows get the ANN indexes that its collection wants (PRD 5.2)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+import psycopg
+
+from greenlang_vectors.errors import IndexBuildFailed
 from greenlang_vectors.progress import Progress, silent
 from greenlang_vectors.settings import Settings
-from greenlang_vectors.store import embeddings, indexes, namespaces
+from greenlang_vectors.store import collections, leaves, maintenance, namespaces, segments
 from greenlang_vectors.store.database import Database
-from greenlang_vectors.store.embeddings import Leaf
-from greenlang_vectors.store.indexes import HnswIndex
+from greenlang_vectors.store.leaves import Leaf
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,45 +19,65 @@ class IndexReport:
     """What a run of the stage did.
 
     Attributes:
-        name: the index that serves.
-        built: whether this run built it; False if it was already right.
-        rows: embeddings it covers.
-        size_bytes: its size on disk.
+        names: the indexes that serve, oldest rows first.
+        built, dropped: what this run did to get there; nothing if it was right already.
+        rows: embeddings of the leaf.
+        tail_rows: those of them that are scanned exactly, or by the tail's own index.
+        size_bytes: of all indexes on disk.
     """
 
-    name: str
-    built: bool
+    names: list[str]
+    built: list[str]
+    dropped: list[str]
     rows: int
+    tail_rows: int
     size_bytes: int
 
 
 def build_index(
     database: Database, leaf: Leaf, *, settings: Settings, progress: Progress = silent
 ) -> IndexReport:
-    """Build the leaf's index unless it is there as the profile wants it.
+    """Build, merge and drop indexes until the leaf has what its collection and its rows want.
 
     Raises:
         UnknownNamespace: it is not registered.
-        IndexBuildFailed: the build broke off; searches go on without the index.
+        IndexBuildFailed: the build broke off; searches go on with what served before.
     """
-    index = HnswIndex.of(leaf, settings.index)
     with database.connect() as connection:
         namespaces.get(connection, leaf.namespace)
-        embeddings.ensure_leaf(connection, leaf)
-    built = indexes.build(
-        database,
-        index,
-        memory_mb=settings.index_build_memory_mb,
-        workers=settings.index_build_workers,
-        progress=progress,
-    )
+    report = maintenance.maintain(database, leaf, settings, progress)
     with database.connect() as connection:
-        sizes = {state.name: state.size_bytes for state in indexes.on_leaf(connection, leaf)}
-        rows = embeddings.count(connection, leaf)
+        rows = leaves.count(connection, leaf)
         progress(rows, rows, "rows")
         return IndexReport(
-            name=index.name,
-            built=built,
+            names=[s.index.name for s in report.segments if s.index is not None],
+            built=list(report.built),
+            dropped=list(report.dropped),
             rows=rows,
-            size_bytes=sizes[index.name],
+            tail_rows=report.tail_rows,
+            size_bytes=sum(i.size_bytes for i in segments.on_leaf(connection, leaf)),
         )
+
+
+def build_indexes(
+    database: Database, name: str, *, settings: Settings, progress: Progress = silent
+) -> dict[str, IndexReport]:
+    """Do so for every collection of a namespace, the serving one first.
+
+    Raises:
+        UnknownNamespace, IndexBuildFailed: as `build_index` does.
+    """
+    reports = {}
+    with database.connect() as connection:
+        namespaces.get(connection, name)
+        for collection in collections.list_all(connection, name):
+            if not collections.stands(connection, collection):
+                continue
+            try:
+                reports[collection.name] = build_index(
+                    database, collection.leaf, settings=settings, progress=progress
+                )
+            except (psycopg.errors.UndefinedTable, IndexBuildFailed):
+                if collections.stands(connection, collection):
+                    raise
+    return reports

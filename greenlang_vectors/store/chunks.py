@@ -7,20 +7,31 @@ from typing import cast
 from uuid import UUID
 
 import psycopg
+from psycopg import sql
 
 from greenlang_vectors.chunking.model import Chunk
 from greenlang_vectors.store import embeddings
+from greenlang_vectors.store.bulk import landing
+from greenlang_vectors.store.encryption.cipher import Cipher
+from greenlang_vectors.store.encryption.columns import ChunkColumns
 
-_COPY = """
-    COPY document_chunks (
-        namespace, document_id, chunk_index, level, parent_index, content, content_hash,
-        token_count, start_char, end_char, page_start, page_end, heading_path)
-    FROM STDIN (FORMAT binary)
-"""
-_TYPES = [
-    *["varchar", "uuid", "int4", "int2", "int4", "text", "varchar"],
-    *["int4", "int4", "int4", "int4", "int4", "text[]"],
-]
+_COLUMNS = {
+    "namespace": "varchar",
+    "document_id": "uuid",
+    "chunk_index": "int4",
+    "level": "int2",
+    "parent_index": "int4",
+    "content": "text",
+    "content_hash": "varchar",
+    "token_count": "int4",
+    "start_char": "int4",
+    "end_char": "int4",
+    "page_start": "int4",
+    "page_end": "int4",
+    "heading_path": "text[]",
+}
+_COLUMN_LIST = sql.SQL(", ").join(map(sql.Identifier, _COLUMNS))
+_COPY = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)")
 
 
 def replace(
@@ -32,6 +43,7 @@ def replace(
     text_hash: str,
     fingerprint: str,
     cache_seconds: int,
+    cipher: Cipher | None = None,
 ) -> bool:
     """Make these the chunks of a document, in one short transaction.
 
@@ -42,6 +54,7 @@ def replace(
         text_hash: SHA-256 of the text that was cut.
         fingerprint: how it was cut.
         cache_seconds: how long the vectors of vanished chunks stay in the cache.
+        cipher: that of an encrypted namespace; the database refuses clear text there.
 
     Returns:
         False if the document was replaced or removed while it was being cut: the chunks belong
@@ -68,9 +81,16 @@ def replace(
             "DELETE FROM document_chunks WHERE namespace = %s AND document_id = %s",
             [namespace, document],
         )
-        with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
-            copy.set_types(_TYPES)
+        with (
+            landing(connection, sql.Identifier("document_chunks"), list(_COLUMNS)) as table,
+            connection.cursor() as cursor,
+            cursor.copy(_COPY.format(table, _COLUMN_LIST)) as copy,
+        ):
+            copy.set_types(list(_COLUMNS.values()))
             for chunk, content_hash in zip(chunks, hashes, strict=True):
+                columns = ChunkColumns(chunk.content, list(chunk.heading_path))
+                if cipher is not None:
+                    columns = columns.sealed(cipher, document, chunk.index)
                 copy.write_row(
                     (
                         namespace,
@@ -78,14 +98,14 @@ def replace(
                         chunk.index,
                         chunk.level,
                         chunk.parent_index,
-                        chunk.content,
+                        columns.content,
                         content_hash,
                         chunk.token_count,
                         chunk.start,
                         chunk.end,
                         chunk.page_start,
                         chunk.page_end,
-                        list(chunk.heading_path),
+                        columns.heading_path,
                     )
                 )
         connection.execute(

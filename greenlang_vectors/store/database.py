@@ -6,6 +6,7 @@ PostgreSQL with pgvector (Aurora's writer endpoint in production) by `GREENLANG_
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cached_property
@@ -14,12 +15,14 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 from pgvector.psycopg import register_vector
 from psycopg import sql
-from psycopg.conninfo import conninfo_to_dict
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from greenlang_vectors.errors import DatabaseUnavailable
 from greenlang_vectors.settings import Settings
-from greenlang_vectors.store import embedded, schema
+from greenlang_vectors.store import embedded, roles, schema
+
+logger = logging.getLogger(__name__)
 
 DATABASE_NAME = "greenlang_vectors"
 CONNECT_SECONDS = 10
@@ -87,12 +90,16 @@ class Database:
 def open_database(settings: Settings) -> Database:
     """The database of these settings, running and with the current schema.
 
+    No statement runs with a superuser's rights: the embedded server is used through the owner of
+    the database, and a superuser named by GREENLANG_DATABASE_URL becomes vector_admin as soon as
+    the schema is current, with a warning.
+
     Raises:
-        DatabaseUnavailable: it cannot be reached, or has no pgvector.
+        DatabaseUnavailable: it cannot be reached, has no pgvector, or the role may not bring its
+            schema up to date.
     """
     if settings.database_url is None:
-        server = embedded.start(settings.data_dir)
-        url = ensure_database(server, DATABASE_NAME)
+        url = embedded.owned_database(embedded.start(settings.data_dir), DATABASE_NAME)
     else:
         url = settings.database_url.get_secret_value()
     with _connect(url) as connection:
@@ -103,6 +110,23 @@ def open_database(settings: Settings) -> Database:
                 f"The database {_where(url)} has no pgvector ({error}).",
                 "Install the extension `vector`, version 0.8 or newer.",
             ) from error
+        except psycopg.errors.InsufficientPrivilege as error:
+            raise DatabaseUnavailable(
+                f"The role {connection.info.user!r} may not use the database {_where(url)}, or may"
+                f" not bring its schema up to date ({error.diag.message_primary}).",
+                "Let `greenlang-vectors roles create` give it a role; bring a new schema version"
+                " in as the owner of the database, who needs CREATEROLE the first time.",
+            ) from error
+        if connection.info.parameter_status("is_superuser") == "on":
+            logger.warning(
+                "GREENLANG_DATABASE_URL names the superuser %r, whom no access rule binds; going"
+                " on with the rights of %s. Name a login that `greenlang-vectors roles create"
+                " LOGIN --role admin` made.",
+                connection.info.user,
+                roles.ADMIN,
+            )
+            given = conninfo_to_dict(url).get("options") or ""
+            url = make_conninfo(url, options=f"{given} -c role={roles.ADMIN}".strip())
     return Database(url)
 
 

@@ -51,12 +51,25 @@ def record(
 
 
 def keep_only(
-    connection: psycopg.Connection, namespace: str, stage: str, items: Collection[str]
+    connection: psycopg.Connection,
+    namespace: str,
+    stage: str,
+    items: Collection[str],
+    *,
+    ending: str = "",
 ) -> None:
-    """Forget the stage's dead letters but these: the others have come through or are gone."""
+    """Forget the stage's dead letters but these: the others have come through or are gone.
+
+    Args:
+        ending: leave alone the items that do not end so.
+    """
     connection.execute(
-        "DELETE FROM dead_letters WHERE namespace = %s AND stage = %s AND item <> ALL(%s)",
-        [namespace, stage, list(items)],
+        """
+        DELETE FROM dead_letters
+        WHERE namespace = %s AND stage = %s AND item <> ALL(%s)
+          AND right(item, length(%s)) = %s
+        """,
+        [namespace, stage, list(items), ending, ending],
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 from uuid import UUID
 
 import psycopg
@@ -13,6 +13,8 @@ from psycopg.types.json import Jsonb
 from greenlang_vectors.chunking.model import content_hash
 from greenlang_vectors.documents.model import ExtractedDocument, Heading
 from greenlang_vectors.store import embeddings
+from greenlang_vectors.store.encryption.cipher import Cipher
+from greenlang_vectors.store.encryption.columns import DocumentColumns
 from greenlang_vectors.store.identity import document_id
 
 SOURCE_TYPE = "document"
@@ -53,23 +55,37 @@ def save(
     extraction_version: str,
     source_type: str = SOURCE_TYPE,
     origin: str = "source",
+    cipher: Cipher | None = None,
 ) -> UUID:
     """Insert a document or replace its older version; return its id.
 
     Chunks and embeddings of the older version stay until the chunks stage replaces them.
+
+    Args:
+        cipher: that of an encrypted namespace; the database refuses clear text there.
     """
     identity = document_id(namespace, source_type, source_key)
+    columns = DocumentColumns(
+        document.title,
+        document.text,
+        [[h.start, h.level, h.title] for h in document.headings],
+        document.metadata,
+    )
+    if cipher is not None:
+        columns = columns.sealed(cipher, identity)
     connection.execute(
         """
         INSERT INTO documents AS known (
             namespace, id, origin, source_type, source_key, title, media_type, size_bytes,
-            file_hash, text, text_hash, page_starts, headings, metadata, extraction_version)
-        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+            file_hash, text, text_hash, characters, page_starts, headings, metadata,
+            extraction_version)
+        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
         ON CONFLICT (namespace, id) DO UPDATE SET
             title = excluded.title, media_type = excluded.media_type,
             size_bytes = excluded.size_bytes, file_hash = excluded.file_hash,
             text = excluded.text, text_hash = excluded.text_hash,
-            page_starts = excluded.page_starts, headings = excluded.headings,
+            characters = excluded.characters, page_starts = excluded.page_starts,
+            headings = excluded.headings,
             metadata = excluded.metadata, extraction_version = excluded.extraction_version,
             chunking_fingerprint = NULL, updated_at = now()
         """,
@@ -79,15 +95,16 @@ def save(
             origin,
             source_type,
             source_key,
-            document.title,
+            columns.title,
             document.media_type,
             size_bytes,
             file_hash,
-            document.text,
+            columns.text,
             content_hash(document.text),
+            len(document.text),
             list(document.page_starts),
-            Jsonb([[h.start, h.level, h.title] for h in document.headings]),
-            Jsonb(document.metadata),
+            Jsonb(columns.headings),
+            Jsonb(columns.metadata),
             extraction_version,
         ],
     )
@@ -95,9 +112,19 @@ def save(
 
 
 def load(
-    connection: psycopg.Connection, namespace: str, identity: UUID
+    connection: psycopg.Connection,
+    namespace: str,
+    identity: UUID,
+    cipher: Cipher | None = None,
 ) -> ExtractedDocument | None:
-    """The text and structure of one document; None if it is gone."""
+    """The text and structure of one document; None if it is gone.
+
+    Args:
+        cipher: that of an encrypted namespace.
+
+    Raises:
+        SealBroken: its text, title, headings or metadata do not open.
+    """
     row = connection.execute(
         """
         SELECT text, title, media_type, page_starts, headings, metadata
@@ -108,13 +135,16 @@ def load(
     if row is None:
         return None
     text, title, media_type, page_starts, headings, metadata = row
+    columns = DocumentColumns(title, text, headings, metadata)
+    if cipher is not None:
+        columns = columns.opened(cipher, identity)
     return ExtractedDocument(
-        text=text,
-        title=title,
+        text=columns.text,
+        title=columns.title,
         media_type=media_type,
         page_starts=tuple(page_starts),
-        headings=tuple(Heading(*heading) for heading in headings),
-        metadata=metadata,
+        headings=tuple(Heading(*heading) for heading in cast("list[list[Any]]", columns.headings)),
+        metadata=columns.metadata,
     )
 
 
@@ -161,7 +191,7 @@ def uncut(
 def totals(connection: psycopg.Connection, namespace: str) -> tuple[int, int]:
     """(documents, characters of their texts) of a namespace."""
     row = connection.execute(
-        "SELECT count(*), coalesce(sum(length(text)), 0) FROM documents WHERE namespace = %s",
+        "SELECT count(*), coalesce(sum(characters), 0) FROM documents WHERE namespace = %s",
         [namespace],
     ).fetchone()
     return cast("tuple[int, int]", row)

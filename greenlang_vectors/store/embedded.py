@@ -8,26 +8,42 @@ from __future__ import annotations
 
 import fcntl
 import os
+import pwd
+import signal
 import subprocess
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote
+from typing import Any, LiteralString
+from urllib.parse import quote, urlsplit, urlunsplit
 
 import psutil
 import psycopg
+from psycopg import sql
 
 from greenlang_vectors.errors import DatabaseUnavailable
+from greenlang_vectors.store.locks import exclusive
+
+OWNER = "greenlang_owner"
+"""Owns the databases; no superuser."""
 
 STARTUP_SECONDS = 60
 MIB = 1024 * 1024
 
+_AUTHENTICATION = f"""\
+# Written by greenlang-vectors.
+local all         postgres,{OWNER} peer map=greenlang
+local replication postgres peer map=greenlang
+local all         all scram-sha-256
+"""
+
 
 def start(data_dir: Path) -> str:
-    """Start the server unless it runs; return the URL of its maintenance database.
+    """Start the server unless it runs; return the superuser's URL of its maintenance database.
+
+    It is for what only a superuser may do; work goes through `owned_database`.
 
     Raises:
         DatabaseUnavailable: the server did not come up.
@@ -39,6 +55,7 @@ def start(data_dir: Path) -> str:
         if not (pgdata / "PG_VERSION").exists():
             server.ensure_pgdata_inited()
             _configure(pgdata)
+        restricted = _restrict_logins(pgdata)
         try:
             server.start()
         except (subprocess.SubprocessError, OSError, AssertionError) as error:
@@ -48,9 +65,35 @@ def start(data_dir: Path) -> str:
                     f"Its log is {pgdata / 'log'}.",
                 ) from error
             server.start()
+        if restricted:
+            os.kill(int((pgdata / "postmaster.pid").read_text().split()[0]), signal.SIGHUP)
     url = f"postgresql://postgres@/postgres?host={quote(str(_socket_dir(pgdata)))}"
     _wait_until_ready(url, pgdata)
     return url
+
+
+def owned_database(server_url: str, name: str) -> str:
+    """Create the database, with pgvector, unless it is there; return its owner's URL.
+
+    The owner is not a superuser. A database that the superuser made is handed over to it.
+
+    Args:
+        server_url: what `start` returns.
+    """
+    parts = urlsplit(server_url)
+    owner, database = sql.Identifier(OWNER), sql.Identifier(name)
+    with psycopg.connect(server_url, autocommit=True) as server:
+        _ensure_owner(server)
+        with suppress(psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):
+            if not _found(server, "SELECT FROM pg_database WHERE datname = %s", name):
+                server.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(database, owner))
+    with psycopg.connect(urlunsplit(parts._replace(path=f"/{name}")), autocommit=True) as superuser:
+        if not _found(superuser, _READY, OWNER):
+            with exclusive(superuser, "owner"), superuser.transaction():
+                superuser.execute("CREATE EXTENSION IF NOT EXISTS vector")
+                superuser.execute(_HAND_OVER)
+                superuser.execute(sql.SQL("ALTER DATABASE {} OWNER TO {}").format(database, owner))
+    return urlunsplit(parts._replace(netloc=f"{OWNER}@", path=f"/{name}"))
 
 
 def stop(data_dir: Path) -> bool:
@@ -63,6 +106,71 @@ def stop(data_dir: Path) -> bool:
         server.start()
         server.stop()
     return True
+
+
+_READY = """
+    SELECT FROM pg_database
+    WHERE datname = current_database() AND datdba = %s::regrole
+      AND EXISTS (SELECT FROM pg_extension WHERE extname = 'vector')
+"""
+
+_HAND_OVER = f"""
+    DO $$
+    DECLARE
+        object record;
+    BEGIN
+        FOR object IN
+            SELECT 'TABLE' AS kind, oid::regclass::text AS name FROM pg_class
+            WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'S', 'v')
+              AND relowner = current_user::regrole AND NOT EXISTS (
+                  SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass
+                    AND objid = pg_class.oid AND deptype IN ('e', 'a', 'i') AND relkind = 'S'
+                     OR objid = pg_class.oid AND deptype = 'e')
+            UNION ALL
+            SELECT 'ROUTINE', oid::regprocedure::text FROM pg_proc
+            WHERE pronamespace = 'public'::regnamespace AND proowner = current_user::regrole
+              AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_proc.oid AND deptype = 'e')
+        LOOP
+            EXECUTE format('ALTER %s %s OWNER TO {OWNER}', object.kind, object.name);
+        END LOOP;
+    END $$
+"""
+
+
+def _ensure_owner(server: psycopg.Connection) -> None:
+    """The owner, and the group whose rights it has (PRD 10.3), which makes the other roles."""
+    taken = (psycopg.errors.DuplicateObject, psycopg.errors.UniqueViolation)
+    for role, attributes in ((OWNER, "LOGIN CREATEROLE"), ("vector_admin", "CREATEROLE")):
+        if not _found(server, "SELECT FROM pg_roles WHERE rolname = %s", role):
+            with suppress(*taken):
+                server.execute(
+                    sql.SQL("CREATE ROLE {} {}").format(sql.Identifier(role), sql.SQL(attributes))
+                )
+    admin = "SELECT FROM pg_roles WHERE pg_has_role(%s, 'vector_admin', 'MEMBER WITH ADMIN OPTION')"
+    if not _found(server, admin, OWNER):
+        with suppress(*taken):
+            server.execute(
+                sql.SQL("GRANT vector_admin TO {} WITH ADMIN OPTION").format(sql.Identifier(OWNER))
+            )
+
+
+def _found(connection: psycopg.Connection, query: LiteralString, value: str) -> bool:
+    return connection.execute(query, [value]).rowcount > 0
+
+
+def _restrict_logins(pgdata: Path) -> bool:
+    """Who may connect as whom; True if that was changed."""
+    users = {pwd.getpwuid(uid).pw_name for uid in (os.geteuid(), pgdata.stat().st_uid)}
+    names = pgdata / "pg_ident.conf"
+    known = names.read_text()
+    missing = [line for user in sorted(users) if (line := f"greenlang {user} all\n") not in known]
+    if missing:
+        names.write_text(known + "".join(missing))
+    authentication = pgdata / "pg_hba.conf"
+    outdated = authentication.read_text() != _AUTHENTICATION
+    if outdated:
+        authentication.write_text(_AUTHENTICATION)
+    return outdated or bool(missing)
 
 
 def _pgserver() -> Any:  # noqa: ANN401 - the package carries no types

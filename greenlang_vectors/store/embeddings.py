@@ -1,9 +1,10 @@
-"""The vector_embeddings table: one leaf per namespace and model, written by binary COPY."""
+"""Embeddings of chunks: which are missing, which are stored, which leave with their chunk."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import cast
 from uuid import UUID
 
 import numpy as np
@@ -11,98 +12,42 @@ import psycopg
 from numpy.typing import NDArray
 from psycopg import sql
 from psycopg.rows import class_row
-from psycopg.types.json import Jsonb
 
-from greenlang_vectors.store.identity import derived_id, embedding_id, identifier
-from greenlang_vectors.store.locks import exclusive
+from greenlang_vectors.documents.model import JSON
+from greenlang_vectors.store import archived, writing
+from greenlang_vectors.store.encryption.cipher import Cipher
+from greenlang_vectors.store.encryption.columns import EmbeddingColumns, open_content
+from greenlang_vectors.store.encryption.errors import SealBroken
+from greenlang_vectors.store.leaves import Leaf
+from greenlang_vectors.store.writing import EmbeddingRow, WriteReport
 
 PREVIEW_CHARACTERS = 500
-
-_STAGING = """
-    CREATE TEMP TABLE IF NOT EXISTS staged_embeddings (
-        id uuid, source_type varchar, source_id uuid, chunk_index integer,
-        content_hash varchar, content_preview text, embedding vector
-    ) ON COMMIT DELETE ROWS
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Leaf:
-    """The partition that holds one namespace's embeddings of one model."""
-
-    namespace: str
-    model: str
-    dimensions: int
-
-    @property
-    def name(self) -> str:
-        """Its table name."""
-        return identifier(f"vector_embeddings_{self.namespace}", self.model)
-
-    @property
-    def table(self) -> sql.Identifier:
-        """Its table, for SQL."""
-        return sql.Identifier(self.name)
-
-    @property
-    def collection_id(self) -> UUID:
-        """The collection that searches this leaf (PRD 6.2)."""
-        return derived_id("collection", self.namespace, self.model)
 
 
 @dataclass(frozen=True, slots=True)
 class PendingChunk:
-    """A chunk that has no embedding yet."""
+    """A chunk that has no embedding yet.
+
+    Attributes:
+        broken: why the content of an encrypted namespace's chunk does not open; it is empty then.
+    """
 
     source_type: str
     document_id: UUID
     chunk_index: int
     content: str
     content_hash: str
-
-
-def ensure_leaf(connection: psycopg.Connection, leaf: Leaf) -> None:
-    """Create the leaf and its collection unless they are there.
-
-    A vector of other than the leaf's dimensions is refused by a CHECK. Vectors stay in the row:
-    out of line, in TOAST, they cost a third of the write rate.
-    """
-    parent = sql.Identifier(identifier(f"vector_embeddings_{leaf.namespace}"))
-    with exclusive(connection, "leaf", leaf.name), connection.transaction():
-        connection.execute(
-            sql.SQL(
-                "CREATE TABLE IF NOT EXISTS {leaf} PARTITION OF {parent} "
-                "(CONSTRAINT dimensions CHECK (vector_dims(embedding) = {dimensions})) "
-                "FOR VALUES IN ({model}) WITH (toast_tuple_target = 8160)"
-            ).format(
-                leaf=leaf.table,
-                parent=parent,
-                dimensions=sql.Literal(leaf.dimensions),
-                model=sql.Literal(leaf.model),
-            )
-        )
-        connection.execute(
-            """
-            INSERT INTO embedding_collections
-                (id, name, namespace, embedding_model, dimensions, distance_metric)
-            VALUES (%s, %s, %s, %s, %s, 'cosine') ON CONFLICT DO NOTHING
-            """,
-            [
-                leaf.collection_id,
-                f"{leaf.namespace}/{leaf.model}",
-                leaf.namespace,
-                leaf.model,
-                leaf.dimensions,
-            ],
-        )
+    broken: SealBroken | None = None
 
 
 def plan_work(connection: psycopg.Connection, leaf: Leaf, fingerprint: str) -> int:
     """List the chunks that lack an embedding in a temporary table; return how many they are.
 
+    One whose embedding lies in an archive does not lack it.
     They are ordered by length, so that batches of neighbours need little padding. The list
     lives with the connection; `pending` reads it in pages.
     """
+    archived.forget_stale(connection, leaf, fingerprint)
     connection.execute("DROP TABLE IF EXISTS pg_temp.embedding_work")
     connection.execute(
         """
@@ -116,6 +61,11 @@ def plan_work(connection: psycopg.Connection, leaf: Leaf, fingerprint: str) -> i
               AND e.source_id = c.document_id AND e.chunk_index = c.chunk_index
               AND e.content_hash = c.content_hash
               AND e.embedding_fingerprint = %(fingerprint)s)
+          AND NOT EXISTS (
+            SELECT FROM archived_embeddings a
+            WHERE a.namespace = %(namespace)s AND a.embedding_model = %(model)s
+              AND a.document_id = c.document_id AND a.chunk_index = c.chunk_index
+              AND a.content_hash = c.content_hash)
         """,
         {"namespace": leaf.namespace, "model": leaf.model, "fingerprint": fingerprint},
     )
@@ -125,22 +75,40 @@ def plan_work(connection: psycopg.Connection, leaf: Leaf, fingerprint: str) -> i
 
 
 def pending(
-    connection: psycopg.Connection, leaf: Leaf, after: int, size: int
+    connection: psycopg.Connection,
+    leaf: Leaf,
+    after: int,
+    size: int,
+    cipher: Cipher | None = None,
 ) -> list[PendingChunk]:
-    """Positions after+1 to after+size of what `plan_work` found, vanished chunks left out."""
+    """Positions after+1 to after+size of what `plan_work` found, vanished chunks left out.
+
+    Args:
+        cipher: that of an encrypted namespace.
+    """
     with connection.cursor(row_factory=class_row(PendingChunk)) as cursor:
-        return cursor.execute(
+        chunks = cursor.execute(
             """
             SELECT d.source_type, c.document_id, c.chunk_index, c.content, c.content_hash
             FROM embedding_work w
             JOIN document_chunks c ON c.namespace = %(namespace)s
                 AND c.document_id = w.document_id AND c.chunk_index = w.chunk_index
             JOIN documents d ON d.namespace = %(namespace)s AND d.id = c.document_id
-            WHERE w.position > %(after)s AND w.position <= %(after)s + %(size)s AND c.level = 0
+            WHERE w.position > %(after)s AND w.position <= %(after)s::integer + %(size)s
+                AND c.level = 0
             ORDER BY w.position
             """,
             {"namespace": leaf.namespace, "after": after, "size": size},
         ).fetchall()
+    return chunks if cipher is None else [_opened(cipher, chunk) for chunk in chunks]
+
+
+def _opened(cipher: Cipher, chunk: PendingChunk) -> PendingChunk:
+    try:
+        content = open_content(cipher, chunk.document_id, chunk.chunk_index, chunk.content)
+    except SealBroken as error:
+        return replace(chunk, content="", broken=error)
+    return replace(chunk, content=content)
 
 
 def write(
@@ -150,74 +118,126 @@ def write(
     vectors: NDArray[np.float32],
     *,
     fingerprint: str,
-    metadata: Mapping[str, object] | None = None,
-) -> int:
-    """Store the vectors of these chunks in one transaction; return how many rows changed.
+    metadata: Mapping[str, JSON] | None = None,
+    cipher: Cipher | None = None,
+) -> WriteReport:
+    """Store the vectors of these chunks in one transaction (see `writing.write`).
 
-    Rows are staged by binary COPY. One whose chunk has changed or gone meanwhile is left out: an
-    embedding never outlives its chunk. Writing the same again changes nothing.
+    One whose chunk has changed or gone meanwhile is left out: an embedding never outlives its
+    chunk.
 
     Args:
         vectors: shape (len(chunks), leaf.dimensions).
         fingerprint: model, weights and settings they were made with.
         metadata: kept with every row; None leaves what a row already has.
+        cipher: that of an encrypted namespace; the database refuses clear previews there.
+
+    Returns:
+        Its failures are by the place in `chunks`.
     """
     with connection.transaction():
-        connection.execute(_STAGING)
-        copy_in = "COPY staged_embeddings FROM STDIN (FORMAT binary)"
-        with connection.cursor() as cursor, cursor.copy(copy_in) as copy:
-            copy.set_types(["uuid", "varchar", "uuid", "int4", "varchar", "text", "vector"])
-            for chunk, vector in zip(chunks, vectors, strict=True):
-                copy.write_row(
-                    (
-                        embedding_id(
-                            leaf.namespace, chunk.document_id, chunk.chunk_index, leaf.model
-                        ),
-                        chunk.source_type,
-                        chunk.document_id,
-                        chunk.chunk_index,
-                        chunk.content_hash,
-                        chunk.content[:PREVIEW_CHARACTERS],
-                        vector,
-                    )
-                )
-        connection.execute(
-            """
-            SELECT FROM documents WHERE namespace = %s AND id = ANY(%s) ORDER BY id FOR SHARE
-            """,
-            [leaf.namespace, list({chunk.document_id for chunk in chunks})],
-        )
-        written = connection.execute(
-            """
-            INSERT INTO vector_embeddings AS known (
-                id, source_type, source_id, chunk_index, content_hash, content_preview, embedding,
-                embedding_model, embedding_fingerprint, metadata, namespace)
-            SELECT s.id, s.source_type, s.source_id, s.chunk_index, s.content_hash,
-                   s.content_preview, s.embedding,
-                   %(model)s, %(fingerprint)s, coalesce(%(metadata)s::jsonb, '{}'), %(namespace)s
-            FROM staged_embeddings s
-            JOIN document_chunks c ON c.namespace = %(namespace)s AND c.document_id = s.source_id
-                AND c.chunk_index = s.chunk_index AND c.content_hash = s.content_hash
-            ON CONFLICT (namespace, embedding_model, id) DO UPDATE SET
-                content_hash = excluded.content_hash,
-                content_preview = excluded.content_preview,
-                embedding = excluded.embedding,
-                embedding_fingerprint = excluded.embedding_fingerprint,
-                metadata = coalesce(%(metadata)s::jsonb, known.metadata),
-                updated_at = now()
-            WHERE (known.content_hash, known.embedding_fingerprint, known.metadata)
-                IS DISTINCT FROM
-                (excluded.content_hash, excluded.embedding_fingerprint,
-                 coalesce(%(metadata)s::jsonb, known.metadata))
-            """,
-            {
-                "model": leaf.model,
-                "fingerprint": fingerprint,
-                "metadata": None if metadata is None else Jsonb(dict(metadata)),
-                "namespace": leaf.namespace,
-            },
-        )
-    return written.rowcount
+        live = _live(connection, leaf.namespace, chunks)
+        rows = [
+            EmbeddingRow(
+                chunk.source_type,
+                chunk.document_id,
+                chunk.chunk_index,
+                chunk.content_hash,
+                chunk.content[:PREVIEW_CHARACTERS],
+                metadata,
+            )
+            for chunk in (chunks[i] for i in live)
+        ]
+        if cipher is not None:
+            rows = _sealed(connection, leaf, cipher, rows)
+        report = writing.write(connection, leaf, rows, vectors[live], fingerprint=fingerprint)
+    report.failures = {live[place]: error for place, error in report.failures.items()}
+    return report
+
+
+def _sealed(
+    connection: psycopg.Connection, leaf: Leaf, cipher: Cipher, rows: Sequence[EmbeddingRow]
+) -> list[EmbeddingRow]:
+    """The rows as an encrypted namespace stores them.
+
+    Metadata that says what a row's sealed metadata says already is left out: sealed twice it
+    would differ, and the row be written again.
+    """
+    known = _known_metadata(connection, leaf, rows) if rows and rows[0].metadata else {}
+    sealed = []
+    for row in rows:
+        place = row.source_id, row.chunk_index
+        columns = EmbeddingColumns(row.preview, cast("dict[str, JSON] | None", row.metadata))
+        before = EmbeddingColumns(None, known.get(place)).opened(cipher, *place).metadata
+        columns = columns.sealed(cipher, *place)
+        metadata = None if row.metadata == before else columns.metadata
+        sealed.append(row._replace(preview=columns.content_preview, metadata=metadata))
+    return sealed
+
+
+def _known_metadata(
+    connection: psycopg.Connection, leaf: Leaf, rows: Sequence[EmbeddingRow]
+) -> dict[tuple[UUID, int], dict[str, JSON]]:
+    found = connection.execute(
+        """
+        SELECT source_id, chunk_index, metadata FROM vector_embeddings
+        WHERE namespace = %s AND embedding_model = %s AND source_id = ANY(%s)
+        """,
+        [leaf.namespace, leaf.model, list({row.source_id for row in rows})],
+    )
+    return {(document, index): metadata for document, index, metadata in found}
+
+
+def _live(
+    connection: psycopg.Connection, namespace: str, chunks: Sequence[PendingChunk]
+) -> list[int]:
+    """Places of the chunks that are still there as they were; their documents are locked."""
+    connection.execute(
+        "SELECT FROM documents WHERE namespace = %s AND id = ANY(%s) ORDER BY id FOR SHARE",
+        [namespace, list({chunk.document_id for chunk in chunks})],
+    )
+    places = connection.execute(
+        """
+        SELECT asked.place::integer - 1
+        FROM unnest(%(documents)s::uuid[], %(indexes)s::integer[], %(hashes)s::bpchar[])
+            WITH ORDINALITY AS asked (document_id, chunk_index, content_hash, place)
+        JOIN document_chunks c ON c.namespace = %(namespace)s
+            AND c.document_id = asked.document_id AND c.chunk_index = asked.chunk_index
+            AND c.content_hash = asked.content_hash
+        ORDER BY asked.place
+        """,
+        {
+            "namespace": namespace,
+            "documents": [chunk.document_id for chunk in chunks],
+            "indexes": [chunk.chunk_index for chunk in chunks],
+            "hashes": [chunk.content_hash for chunk in chunks],
+        },
+        prepare=False,  # a plan made for few chunks is a bad one for many
+    )
+    return [place for (place,) in places]
+
+
+_RETIRE = sql.SQL(
+    """
+    DELETE FROM vector_embeddings e
+    WHERE namespace = %(namespace)s AND source_id = %(document)s AND NOT EXISTS (
+        SELECT FROM unnest(%(indexes)s::integer[], %(hashes)s::text[])
+            AS kept (chunk_index, content_hash)
+        WHERE kept.chunk_index = e.chunk_index AND kept.content_hash = e.content_hash)
+    RETURNING embedding_fingerprint, content_hash, embedding
+    """
+)
+_INTO_CACHE = sql.SQL(
+    """
+    WITH gone AS ({})
+    INSERT INTO embedding_cache (fingerprint, content_hash, embedding, expires_at)
+    SELECT DISTINCT ON (embedding_fingerprint, content_hash)
+           embedding_fingerprint, content_hash, embedding,
+           now() + make_interval(secs => %(seconds)s)
+    FROM gone ORDER BY embedding_fingerprint, content_hash
+    ON CONFLICT (fingerprint, content_hash) DO UPDATE SET expires_at = excluded.expires_at
+    """
+)
 
 
 def retire(
@@ -230,26 +250,16 @@ def retire(
 ) -> None:
     """Remove a document's embeddings but those to keep; their vectors go to the embedding cache.
 
+    A login of single namespaces may not use the cache, which all share: it only removes them.
+
     Args:
         keep: content hash by chunk index of the chunks that stay.
     """
+    cached = connection.execute(
+        "SELECT has_table_privilege('embedding_cache', 'INSERT')"
+    ).fetchone() == (True,)
     connection.execute(
-        """
-        WITH gone AS (
-            DELETE FROM vector_embeddings e
-            WHERE namespace = %(namespace)s AND source_id = %(document)s AND NOT EXISTS (
-                SELECT FROM unnest(%(indexes)s::integer[], %(hashes)s::text[])
-                    AS kept (chunk_index, content_hash)
-                WHERE kept.chunk_index = e.chunk_index AND kept.content_hash = e.content_hash)
-            RETURNING embedding_fingerprint, content_hash, embedding
-        )
-        INSERT INTO embedding_cache (fingerprint, content_hash, embedding, expires_at)
-        SELECT DISTINCT ON (embedding_fingerprint, content_hash)
-               embedding_fingerprint, content_hash, embedding,
-               now() + make_interval(secs => %(seconds)s)
-        FROM gone ORDER BY embedding_fingerprint, content_hash
-        ON CONFLICT (fingerprint, content_hash) DO UPDATE SET expires_at = excluded.expires_at
-        """,
+        _INTO_CACHE.format(_RETIRE) if cached else _RETIRE,
         {
             "namespace": namespace,
             "document": document,
@@ -258,17 +268,3 @@ def retire(
             "seconds": cache_seconds,
         },
     )
-
-
-def count(connection: psycopg.Connection, leaf: Leaf) -> int:
-    """How many embeddings the leaf holds."""
-    row = connection.execute(
-        "SELECT count(*) FROM vector_embeddings WHERE namespace = %s AND embedding_model = %s",
-        [leaf.namespace, leaf.model],
-    ).fetchone()
-    return 0 if row is None else int(row[0])
-
-
-def analyze(connection: psycopg.Connection, leaf: Leaf) -> None:
-    """Tell the planner what the leaf holds, as autovacuum would do later."""
-    connection.execute(sql.SQL("ANALYZE {}").format(leaf.table))

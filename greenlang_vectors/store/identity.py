@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
 from uuid import UUID, uuid5
+
+import numpy as np
+from numpy.typing import NDArray
 
 _SPACE = UUID("6d4f1f4e-6c1b-5b57-9d5a-4d0c1f5e7a11")
 _MAX_IDENTIFIER = 63
@@ -20,9 +24,29 @@ def document_id(namespace: str, source_type: str, source_key: str) -> UUID:
     return derived_id("document", namespace, source_type, source_key)
 
 
-def embedding_id(namespace: str, document: UUID, chunk_index: int, model: str) -> UUID:
-    """Identity of an embedding (PRD 6.1 `id`)."""
-    return derived_id("embedding", namespace, str(document), chunk_index, model)
+def embedding_ids(
+    namespace: str, chunks: Sequence[tuple[UUID, int]], model: str
+) -> NDArray[np.void]:
+    """Identities of embeddings (PRD 6.1 `id`), 16 bytes each, shape (n,).
+
+    Each is `derived_id("embedding", namespace, document, chunk index, model)`.
+
+    Args:
+        chunks: (document, chunk index).
+    """
+    before = _SPACE.bytes + f"embedding\x1f{namespace}\x1f".encode()
+    after = f"\x1f{model}".encode()
+    documents = {document: str(document).encode() for document, _ in chunks}
+    digests = b"".join(
+        hashlib.sha1(  # noqa: S324 - RFC 9562, version 5
+            b"%b%b\x1f%d%b" % (before, documents[document], index, after)
+        ).digest()[:16]
+        for document, index in chunks
+    )
+    ids = np.frombuffer(digests, dtype=np.uint8).reshape(-1, 16).copy()
+    ids[:, 6] = ids[:, 6] & 0x0F | 0x50
+    ids[:, 8] = ids[:, 8] & 0x3F | 0x80
+    return ids.view("V16").reshape(-1)
 
 
 def identifier(*parts: str) -> str:

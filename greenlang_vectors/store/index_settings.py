@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from math import ceil, sqrt
 from typing import Any, Literal, get_args
 
 from greenlang_vectors.errors import UsageError
+from greenlang_vectors.settings import Profile
 
 Metric = Literal["cosine", "l2", "inner_product"]
 Kind = Literal["hnsw", "ivfflat"]
@@ -65,11 +67,10 @@ class IndexSettings:
         ):
             if number is not None and not lowest <= number <= highest:
                 raise UsageError(f"{name} must be {lowest} to {highest}, not {number}.")
-        if self.m is not None and self.ef_construction is not None:
-            if self.ef_construction < 2 * self.m:
-                raise UsageError(
-                    f"ef_construction ({self.ef_construction}) must be at least twice m ({self.m})."
-                )
+        if self.m and self.ef_construction and self.ef_construction < 2 * self.m:
+            raise UsageError(
+                f"ef_construction ({self.ef_construction}) must be at least twice m ({self.m})."
+            )
         if self.storage == "bit" and self.kind == "ivfflat":
             raise UsageError(
                 "IVFFlat over binary quantization is not offered.", "Choose hnsw, or halfvec."
@@ -85,3 +86,31 @@ class IndexSettings:
                 f"dimensions, not {dimensions}.",
                 "Choose halfvec (up to 4000) or bit." if self.storage != "bit" else "",
             )
+
+
+MIN_PROBES = 20
+"""Below it recall@10 fell under 0.95 at every number of lists from 160 to 716 that was tried."""
+
+
+def probes_of(lists: int) -> int:
+    """Lists to search where nobody says: the square root of all (pgvector README), or a few."""
+    return min(lists, max(MIN_PROBES, ceil(sqrt(lists))))
+
+
+def resolved(index: IndexSettings, profile: Profile, rows: int) -> IndexSettings:
+    """The same with every number that its kind needs.
+
+    Args:
+        profile: gives m, ef_construction and ef_search of HNSW (PRD 5.2.1).
+        rows: an IVFFlat index gets as many lists as their square root (PRD 5.2.2).
+    """
+    if index.kind == "hnsw":
+        m = index.m or profile.m
+        return replace(
+            index,
+            m=m,
+            ef_construction=index.ef_construction or max(profile.ef_construction, 2 * m),
+            ef_search=index.ef_search or profile.ef_search,
+        )
+    lists = index.lists or max(1, round(sqrt(rows)))
+    return replace(index, lists=lists, probes=index.probes or probes_of(lists))

@@ -1,157 +1,196 @@
-"""HNSW indexes: one on each leaf, built while the leaf serves (PRD 5.2.1, 6.3).
+"""ANN indexes over ranges of segments: building and dropping them while the leaf serves.
 
 PostgreSQL builds no index CONCURRENTLY on a partitioned table, so each leaf has its own; and as
-the leaves of all models share one column without dimensions, it is an expression index.
+the leaves of all models share one column without dimensions, they are expression indexes
+(PRD 5.2, 6.3).
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import psycopg
 from psycopg import sql
+from psycopg.types.json import Jsonb
 
 from greenlang_vectors.errors import IndexBuildFailed
-from greenlang_vectors.progress import Progress, silent
-from greenlang_vectors.settings import Profile
+from greenlang_vectors.progress import Progress
+from greenlang_vectors.settings import Settings
 from greenlang_vectors.store.database import Database
-from greenlang_vectors.store.embeddings import Leaf
-from greenlang_vectors.store.identity import identifier
-from greenlang_vectors.store.locks import exclusive
+from greenlang_vectors.store.index_estimates import BUILD_MEMORY_FACTOR, memory_bytes
+from greenlang_vectors.store.index_settings import IndexSettings
+from greenlang_vectors.store.leaves import Leaf
+from greenlang_vectors.store.operators import indexed, operator_class
+from greenlang_vectors.store.segments import AnnIndex
 
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.5
 MIN_MEMORY_MB = 64
+MIB = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class HnswIndex:
-    """The index a leaf should have; its name says how it was built."""
+class IndexDefinition:
+    """An ANN index a leaf should have; its name says what it is and what it covers.
+
+    Attributes:
+        settings: nothing of them is left to a default that its kind needs.
+        family: see `family`.
+        first, last: the segments it covers; None for all that will come.
+    """
 
     leaf: Leaf
-    m: int
-    ef_construction: int
-
-    @classmethod
-    def of(cls, leaf: Leaf, profile: Profile) -> HnswIndex:
-        """The index of a leaf under a profile."""
-        return cls(leaf, profile.m, profile.ef_construction)
+    settings: IndexSettings
+    family: str
+    first: int
+    last: int | None
 
     @property
     def name(self) -> str:
-        """Its name: another m or ef_construction is another index."""
-        return identifier(self.leaf.name, f"hnsw_m{self.m}_ef{self.ef_construction}")
+        """Another leaf, other settings or another range is another name."""
+        end = "open" if self.last is None else self.last
+        return f"{self.family}_{self.first}_{end}"
 
-    @property
-    def expression(self) -> sql.Composed:
-        """What is indexed: the column, cast to the leaf's dimensions."""
-        return sql.SQL("(embedding::vector({}))").format(sql.Literal(self.leaf.dimensions))
+    def statement(self) -> sql.Composed:
+        """CREATE INDEX CONCURRENTLY."""
+        settings = self.settings
+        options = (
+            sql.SQL("m = {}, ef_construction = {}").format(
+                sql.Literal(settings.m), sql.Literal(settings.ef_construction)
+            )
+            if settings.kind == "hnsw"
+            else sql.SQL("lists = {}").format(sql.Literal(settings.lists))
+        )
+        upper = (
+            sql.SQL("")
+            if self.last is None
+            else sql.SQL(" AND segment <= {}").format(sql.Literal(self.last))
+        )
+        return sql.SQL(
+            "CREATE INDEX CONCURRENTLY {name} ON {table} USING {kind} "
+            "({expression} {operators}) WITH ({options}) WHERE segment >= {first}{upper}"
+        ).format(
+            name=sql.Identifier(self.name),
+            table=self.leaf.table,
+            kind=sql.Identifier(settings.kind),
+            expression=indexed(settings, self.leaf.dimensions),
+            operators=operator_class(settings),
+            options=options,
+            first=sql.Literal(self.first),
+            upper=upper,
+        )
 
 
-@dataclass(frozen=True, slots=True)
-class IndexState:
-    """An HNSW index found on a leaf."""
+def family(leaf: Leaf, settings: IndexSettings) -> str:
+    """What the names of a leaf's indexes of these settings begin with.
 
-    name: str
-    valid: bool
-    size_bytes: int
-
-
-def on_leaf(connection: psycopg.Connection, leaf: Leaf) -> list[IndexState]:
-    """The HNSW indexes of a leaf, valid or left over from a build that failed."""
-    rows = connection.execute(
-        """
-        SELECT c.relname, i.indisvalid, pg_relation_size(c.oid)
-        FROM pg_index i
-        JOIN pg_class c ON c.oid = i.indexrelid
-        JOIN pg_am a ON a.oid = c.relam
-        WHERE i.indrelid = to_regclass(%s) AND a.amname = 'hnsw'
-        ORDER BY c.relname
-        """,
-        [leaf.table.as_string(connection)],
-    )
-    return [IndexState(*row) for row in rows]
+    How wide a search is (ef_search, probes) is no property of an index; nor are lists that
+    follow the number of rows: leave them None.
+    """
+    built = replace(settings, ef_search=None, probes=None).as_json()
+    digest = hashlib.sha256(json.dumps([leaf.name, built], sort_keys=True).encode()).hexdigest()
+    return f"{settings.kind}_{digest[:12]}"
 
 
 def build(
+    connection: psycopg.Connection,
     database: Database,
-    index: HnswIndex,
-    *,
-    memory_mb: int,
-    workers: int,
-    progress: Progress = silent,
-) -> bool:
-    """Give the leaf exactly this index; return False if it was there and valid.
-
-    Invalid leftovers go first; indexes of other parameters go once the new one serves.
+    definition: IndexDefinition,
+    rows: int,
+    settings: Settings,
+    progress: Progress,
+) -> None:
+    """Build one index while the leaf serves, and note what it took.
 
     Args:
-        memory_mb: the most `maintenance_work_mem` may be; a graph that does not fit builds slowly.
-        workers: parallel workers beside the one that builds.
+        connection: in autocommit, holding the lock "index build".
+        rows: how many it will hold, as far as is known.
+        settings: the most memory and workers it may take.
 
     Raises:
         IndexBuildFailed: PostgreSQL refused or broke off the build.
     """
-    with database.connect() as connection, exclusive(connection, "index build"):
-        found = on_leaf(connection, index.leaf)
-        for state in found:
-            if not state.valid:
-                logger.warning("Dropping the invalid index %s of a failed build.", state.name)
-                _drop(connection, state.name)
-        serving = {state.name for state in found if state.valid}
-        missing = index.name not in serving
-        if missing:
-            _set_resources(connection, index.leaf, memory_mb, workers)
-            with _watched(database, connection.info.backend_pid, progress):
-                _create(connection, index)
-        for name in serving - {index.name}:
-            _drop(connection, name)
-        return missing
-
-
-def _create(connection: psycopg.Connection, index: HnswIndex) -> None:
-    statement = sql.SQL(
-        "CREATE INDEX CONCURRENTLY {name} ON {table} "
-        "USING hnsw ({expression} vector_cosine_ops) "
-        "WITH (m = {m}, ef_construction = {ef_construction})"
-    ).format(
-        name=sql.Identifier(index.name),
-        table=index.leaf.table,
-        expression=index.expression,
-        m=sql.Literal(index.m),
-        ef_construction=sql.Literal(index.ef_construction),
-    )
+    _take(connection, memory_bytes(definition.settings, definition.leaf.dimensions, rows), settings)
+    began = time.perf_counter()
     try:
-        connection.execute(statement)
+        with _watched(database, connection.info.backend_pid, progress):
+            connection.execute(definition.statement())
     except psycopg.Error as error:
         raise IndexBuildFailed(
-            f"The index {index.name} could not be built: {error}.",
+            f"The index {definition.name} could not be built: {error}.",
             "Materialize vector_index again; the unfinished index is dropped first.",
         ) from error
+    _note(connection, definition, time.perf_counter() - began)
 
 
-def _drop(connection: psycopg.Connection, name: str) -> None:
+def drop(connection: psycopg.Connection, name: str) -> None:
+    """Drop an index without holding up searches."""
     connection.execute(sql.SQL("DROP INDEX CONCURRENTLY IF EXISTS {}").format(sql.Identifier(name)))
 
 
-def _set_resources(
-    connection: psycopg.Connection, leaf: Leaf, memory_mb: int, workers: int
+def rebuild(
+    connection: psycopg.Connection,
+    database: Database,
+    index: AnnIndex,
+    settings: Settings,
+    progress: Progress,
 ) -> None:
-    """As much memory as the graph needs, if the machine has it; as many workers as it has cores."""
-    row = connection.execute(
-        sql.SQL("SELECT pg_relation_size(to_regclass(%s))"), [leaf.table.as_string(connection)]
-    ).fetchone()
-    table_mb = 0 if row is None else int(row[0]) // (1024 * 1024)
-    needed = max(MIN_MEMORY_MB, 2 * table_mb)
+    """Build the same index anew beside the old one, then swap the two.
+
+    Args:
+        connection: in autocommit, holding the lock "index build".
+        settings: the most memory and workers it may take.
+
+    Raises:
+        IndexBuildFailed: PostgreSQL refused or broke off the build; the old one serves.
+    """
+    _take(connection, int(index.size_bytes * BUILD_MEMORY_FACTOR), settings)
+    try:
+        with _watched(database, connection.info.backend_pid, progress):
+            connection.execute(
+                sql.SQL("REINDEX INDEX CONCURRENTLY {}").format(sql.Identifier(index.name))
+            )
+    except psycopg.Error as error:
+        raise IndexBuildFailed(
+            f"The index {index.name} could not be rebuilt: {error}.",
+            "The old one serves on; `greenlang-vectors indexes maintain` removes what is left.",
+        ) from error
+
+
+def _take(connection: psycopg.Connection, needed_bytes: int, settings: Settings) -> None:
+    """As much memory as a build needs, if it may have it, and as many workers as it may have."""
+    memory = min(max(MIN_MEMORY_MB, needed_bytes // MIB), settings.index_build_memory_mb)
     connection.execute(
         "SELECT set_config('maintenance_work_mem', %s, false),"
         " set_config('max_parallel_maintenance_workers', %s, false)",
-        [f"{min(needed, memory_mb)}MB", str(workers)],
+        [f"{memory}MB", str(settings.index_build_workers)],
+    )
+
+
+def _note(connection: psycopg.Connection, definition: IndexDefinition, seconds: float) -> None:
+    connection.execute(
+        """
+        INSERT INTO index_builds
+            (namespace, index_name, embedding_model, settings, rows, seconds, size_bytes)
+        SELECT %(namespace)s, c.relname, %(model)s, %(settings)s, greatest(c.reltuples, 0),
+               %(seconds)s, pg_relation_size(c.oid)
+        FROM pg_class c WHERE c.oid = to_regclass(quote_ident(%(name)s))
+        """,
+        {
+            "namespace": definition.leaf.namespace,
+            "model": definition.leaf.model,
+            "settings": Jsonb(definition.settings.as_json()),
+            "seconds": seconds,
+            "name": definition.name,
+        },
     )
 
 

@@ -19,20 +19,26 @@ POLL_SECONDS = 0.2
 
 
 @contextmanager
-def exclusive(connection: psycopg.Connection, *name: str) -> Iterator[None]:
+def exclusive(connection: psycopg.Connection, *name: str, wait: bool = True) -> Iterator[bool]:
     """Hold the lock of this name on `connection` (autocommit), waiting as long as needed.
 
     PostgreSQL lets go of it when the connection ends, however it ends.
+
+    Args:
+        wait: if not, the body runs at once and is given False where another holds the lock.
     """
     key = "/".join(("greenlang", *name))
     waited = False
     while not _try(connection, key):
+        if not wait:
+            yield False
+            return
         if not waited:
             logger.info("Waiting for another run to finish: %s", "/".join(name))
             waited = True
         time.sleep(POLL_SECONDS)
     try:
-        yield
+        yield True
     finally:
         if not connection.closed:
             connection.execute("SELECT pg_advisory_unlock(hashtextextended(%s, 0))", [key])

@@ -13,6 +13,7 @@ from psycopg.types.json import Jsonb
 
 from greenlang_vectors.chunking.model import STRATEGIES, StrategyName
 from greenlang_vectors.errors import InvalidNamespaceName, UnknownNamespace, UsageError
+from greenlang_vectors.store import audit, roles
 from greenlang_vectors.store.identity import identifier
 from greenlang_vectors.store.locks import exclusive
 
@@ -23,9 +24,12 @@ PARTITIONED_TABLES = (
     "document_chunks",
     "vector_embeddings",
     "embedding_jobs",
+    "index_builds",
     "dead_letters",
     "search_quality",
     "check_results",
+    "archives",
+    "archived_embeddings",
 )
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(?:[_-][a-z0-9]+)*")
@@ -97,6 +101,7 @@ def register(
                 f"Unknown chunking strategy {strategy!r}.", f"Known: {', '.join(STRATEGIES)}."
             )
     with exclusive(connection, "namespace", name), connection.transaction():
+        roles.act_as_admin(connection)
         connection.execute(
             """
             INSERT INTO namespaces AS known (name, source_uri, chunking, chunking_by_media_type)
@@ -153,11 +158,14 @@ def drop(connection: psycopg.Connection, name: str) -> None:
     """
     get(connection, name)
     with exclusive(connection, "namespace", name), connection.transaction():
+        roles.act_as_admin(connection)
+        audit.record_drop(connection, partition("vector_embeddings", name))
         for table in reversed(PARTITIONED_TABLES):
             connection.execute(
                 sql.SQL("DROP TABLE IF EXISTS {} CASCADE").format(partition(table, name))
             )
         connection.execute("DELETE FROM namespaces WHERE name = %s", [name])
+        roles.forget_namespace(connection, name)
 
 
 def remember_listing(connection: psycopg.Connection, name: str, fingerprint: str) -> None:
@@ -184,6 +192,7 @@ def _create_partitions(connection: psycopg.Connection, name: str) -> None:
                 ),
             )
         )
+    audit.watch(connection, partition("vector_embeddings", name))
     chunks, documents = partition("document_chunks", name), partition("documents", name)
     constraint = "chunk_has_document"
     if not _has_constraint(connection, identifier(f"document_chunks_{name}"), constraint):
@@ -193,6 +202,7 @@ def _create_partitions(connection: psycopg.Connection, name: str) -> None:
                 "REFERENCES {} ON DELETE CASCADE"
             ).format(chunks, sql.Identifier(constraint), documents)
         )
+    roles.secure_namespace(connection, name)
 
 
 def _has_constraint(connection: psycopg.Connection, table: str, constraint: str) -> bool:

@@ -11,7 +11,7 @@ from uuid import UUID
 import psycopg
 from psycopg.rows import class_row
 
-from greenlang_vectors.store.embeddings import Leaf
+from greenlang_vectors.store.leaves import Leaf
 
 
 class EmbeddingJob:

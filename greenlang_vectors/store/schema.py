@@ -29,7 +29,11 @@ def current(connection: psycopg.Connection) -> str | None:
 
 
 def migrate(connection: psycopg.Connection) -> None:
-    """Bring the database to `head()`; any number of processes may call it at once."""
+    """Bring the database to `head()`; any number of processes may call it at once.
+
+    Raises:
+        psycopg.Error: what the database refused, as PostgreSQL says it.
+    """
     if current(connection) == head():
         return
     with exclusive(connection, "schema"):
@@ -41,6 +45,7 @@ def _upgrade(connection: psycopg.Connection) -> None:
     from alembic import command  # noqa: PLC0415
     from alembic.config import Config  # noqa: PLC0415
     from sqlalchemy import create_engine  # noqa: PLC0415
+    from sqlalchemy.exc import DBAPIError  # noqa: PLC0415
     from sqlalchemy.pool import NullPool  # noqa: PLC0415
 
     engine = create_engine(
@@ -52,6 +57,9 @@ def _upgrade(connection: psycopg.Connection) -> None:
     )
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    with engine.begin() as bound:
-        config.attributes["connection"] = bound
-        command.upgrade(config, "head")
+    try:
+        with engine.begin() as bound:
+            config.attributes["connection"] = bound
+            command.upgrade(config, "head")
+    except DBAPIError as error:
+        raise error.orig or error from None

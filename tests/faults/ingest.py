@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from greenlang_vectors.chunking.tokens import Tokenizer
 from greenlang_vectors.embedding.embedder import Embedder
+from greenlang_vectors.embedding.embedders import Embedders
 from greenlang_vectors.embedding.models import ModelSpec, resolve_model
 from greenlang_vectors.progress import silent
 from greenlang_vectors.settings import Settings
@@ -54,7 +55,7 @@ def main(url: str, namespace: str, folder: str) -> None:
     fill(
         database,
         namespace,
-        embedder=Embedder(model),
+        embedders=Embedders.only(Embedder(model)),
         settings=Settings(embedding_batch_size=8, chunk_tokens=40),
         progress=lambda _: silent,
     )

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from greenlang_vectors.chunking.tokens import Tokenizer
+from greenlang_vectors.embedding import embedders
 from greenlang_vectors.embedding.embedder import Embedder
 from greenlang_vectors.embedding.models import PACKAGED_MODEL, ModelSpec, resolve_model
 from local import run
-from resources import embedding
 
 SECONDS_PER_TEXT = 0.1
 
@@ -38,5 +38,5 @@ class SlowModel:
 
 
 if __name__ == "__main__":
-    embedding.open_embedder = lambda *_, **__: Embedder(SlowModel())
+    embedders.open_embedder = lambda *_, **__: Embedder(SlowModel())
     sys.exit(run.main(["--documents", sys.argv[1]]))

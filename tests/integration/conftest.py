@@ -2,24 +2,66 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 from uuid import UUID
 
 import numpy as np
 import psycopg
 import pytest
+from numpy.typing import NDArray
 
 from greenlang_vectors.chunking.model import Chunk, content_hash
+from greenlang_vectors.cli import main
 from greenlang_vectors.documents.model import ExtractedDocument
 from greenlang_vectors.embedding.embedder import Embedder
-from greenlang_vectors.embedding.models import PACKAGED_MODEL
+from greenlang_vectors.embedding.embedders import Embedders
+from greenlang_vectors.embedding.models import PACKAGED_MODEL, resolve_model
 from greenlang_vectors.embedding.opening import open_embedder
-from greenlang_vectors.store import chunks, documents, embeddings, namespaces
+from greenlang_vectors.settings import get_settings
+from greenlang_vectors.store import chunks, documents, embeddings, leaves, namespaces
 from greenlang_vectors.store.database import Database
-from greenlang_vectors.store.embeddings import Leaf
+from greenlang_vectors.store.leaves import Leaf
 
 DIMENSIONS = 8
 FINGERPRINT = "test"
+
+
+class ToyModel:
+    """Vectors out of a hash of the model's name and the text; the name ends with their length."""
+
+    def __init__(self, name: str) -> None:
+        packaged = resolve_model(PACKAGED_MODEL)
+        self.spec = replace(packaged, name=name, dimensions=int(name.rpartition("-")[2]))
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        return [len(text.split()) + 2 for text in texts]
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        salted = [f"{self.spec.name}: {text}" for text in texts]
+        seeds = [int.from_bytes(hashlib.sha256(text.encode()).digest()[:8]) for text in salted]
+        size = self.spec.dimensions
+        return np.array([np.random.default_rng(seed).normal(size=size) for seed in seeds], "f4")
+
+
+@dataclass
+class Result:
+    """What a command printed and how it ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:  # noqa: ANN401 - what JSON holds
+        return json.loads(self.out)
+
+
+Cli = Callable[..., Result]
 
 AddDocument = Callable[[psycopg.Connection, str, str, Sequence[str]], UUID]
 
@@ -31,6 +73,24 @@ def cut(passages: Sequence[str]) -> list[Chunk]:
         Chunk(i, start, start + len(passage), passage, len(passage.split()) + 2, None, None, ())
         for i, (start, passage) in enumerate(zip(starts, passages, strict=False))
     ]
+
+
+@pytest.fixture
+def cli(
+    database: Database, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Cli:
+    """Runs the command line in this process, over the module's database."""
+    monkeypatch.setenv("GREENLANG_DATABASE_URL", database.url)
+    get_settings.cache_clear()
+
+    def run(*arguments: str) -> Result:
+        monkeypatch.setattr(sys, "argv", ["greenlang-vectors", *arguments])
+        with pytest.raises(SystemExit) as exit_:
+            main()
+        captured = capsys.readouterr()
+        return Result(int(exit_.value.code or 0), captured.out, captured.err)
+
+    return run
 
 
 @pytest.fixture
@@ -69,16 +129,22 @@ def embed_all() -> Callable[[psycopg.Connection, Leaf], int]:
     """Gives every chunk of the leaf's namespace that lacks one a random unit vector."""
 
     def embed(connection: psycopg.Connection, leaf: Leaf) -> int:
-        embeddings.ensure_leaf(connection, leaf)
+        leaves.ensure_leaf(connection, leaf)
         total = embeddings.plan_work(connection, leaf, FINGERPRINT)
         pending = embeddings.pending(connection, leaf, 0, total)
         vectors = np.random.default_rng(total).normal(size=(len(pending), leaf.dimensions))
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
         return embeddings.write(
             connection, leaf, pending, vectors.astype(np.float32), fingerprint=FINGERPRINT
-        )
+        ).written
 
     return embed
+
+
+@pytest.fixture(scope="session")
+def toys() -> Embedders:
+    """Toy models of any name that ends with a number; the first collection is of toy-16."""
+    return Embedders("toy-16", lambda model: Embedder(ToyModel(model)))
 
 
 @pytest.fixture(scope="module")
@@ -94,5 +160,5 @@ def leaf(database: Database, request: pytest.FixtureRequest) -> Leaf:
     with database.connect() as connection:
         namespaces.register(connection, name)
         made = Leaf(name, "test-model", DIMENSIONS)
-        embeddings.ensure_leaf(connection, made)
+        leaves.ensure_leaf(connection, made)
     return made

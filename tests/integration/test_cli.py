@@ -117,6 +117,7 @@ def test_status_counts_what_is_there_and_the_broken_line(cli: Cli, evaluated: Re
         "namespace": "evaluation-tiny",
         "documents": 3,
         "chunks": 3,
+        "collection": "evaluation-tiny/all-MiniLM-L6-v2",
         "embeddings": 3,
         "dead_letters": 1,
         "recall_at_10": None,

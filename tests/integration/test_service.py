@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from greenlang_vectors.embedding import embedders
 from greenlang_vectors.embedding.embedder import Embedder
+from greenlang_vectors.embedding.embedders import Embedders
 from greenlang_vectors.errors import UnknownNamespace, UsageError
 from greenlang_vectors.progress import silent
 from greenlang_vectors.service import EmbeddingConfig, EmbeddingRequest, EmbeddingService
 from greenlang_vectors.settings import Settings
 from greenlang_vectors.stages.pipeline import fill
-from greenlang_vectors.store import namespaces
+from greenlang_vectors.store import collections, namespaces
+from greenlang_vectors.store.collections import Collection
 from greenlang_vectors.store.database import Database
+from greenlang_vectors.store.index_settings import IndexSettings
 
 pytestmark = pytest.mark.integration
 
@@ -64,7 +70,13 @@ def test_the_pipeline_leaves_what_the_sdk_stored(
     service: EmbeddingService, database: Database, embedder: Embedder
 ) -> None:
     asyncio.run(service.embed_and_store(EmbeddingRequest(TEXTS, "eudr", source_id="kept")))
-    fill(database, "eudr", embedder=embedder, settings=Settings(), progress=lambda _: silent)
+    fill(
+        database,
+        "eudr",
+        embedders=Embedders.only(embedder),
+        settings=Settings(),
+        progress=lambda _: silent,
+    )
     found = asyncio.run(service.search(TEXTS[0], "eudr", threshold=0.9))
     assert "kept" in {result["document"] for result in found}
 
@@ -87,3 +99,108 @@ def test_an_unknown_namespace_and_wrong_dimensions_are_refused(
         asyncio.run(service.embed_and_store(EmbeddingRequest(TEXTS, "nowhere")))
     with pytest.raises(UsageError, match="384"):
         EmbeddingService(database, Settings(), EmbeddingConfig(dimensions=768))
+
+
+@pytest.fixture
+def two_models(
+    database: Database, toys: Embedders, monkeypatch: pytest.MonkeyPatch
+) -> EmbeddingService:
+    """A service over a namespace with two collections of toy models; toy-24 has no bad words."""
+
+    def open_(_: Database, model: str, **_options: object) -> Embedder:
+        embedder = toys.open(model)
+        if model == "toy-24":
+            monkeypatch.setattr(embedder.model, "encode", refusing(embedder.model.encode))
+        return embedder
+
+    monkeypatch.setattr(embedders, "open_embedder", open_)
+    with database.connect() as connection:
+        namespaces.register(connection, "two")
+        toys.collections(connection, "two")
+        if len(collections.list_all(connection, "two")) == 1:
+            toys.create(connection, "two", "toy-24", IndexSettings())
+    return EmbeddingService(
+        database, Settings(), EmbeddingConfig(model_name="toy-8", dimensions=8, batch_size=2)
+    )
+
+
+def refusing(
+    encode: Callable[[Sequence[str]], NDArray[np.float32]],
+) -> Callable[[Sequence[str]], NDArray[np.float32]]:
+    def encoded(texts: Sequence[str]) -> NDArray[np.float32]:
+        vectors = encode(texts)
+        vectors[["bad" in text for text in texts]] = np.nan
+        return vectors
+
+    return encoded
+
+
+def embedded(database: Database, key: str) -> dict[str, int]:
+    with database.connect() as connection:
+        return dict(
+            connection.execute(
+                """
+                SELECT embedding_model, count(*)::integer FROM vector_embeddings e
+                JOIN documents d ON d.namespace = e.namespace AND d.id = e.source_id
+                WHERE e.namespace = 'two' AND d.source_key = %s GROUP BY embedding_model
+                """,
+                [key],
+            ).fetchall()
+        )
+
+
+def test_what_is_stored_reaches_every_collection_of_the_namespace(
+    two_models: EmbeddingService, database: Database
+) -> None:
+    request = EmbeddingRequest(TEXTS, "two", source_id="both")
+    assert asyncio.run(two_models.embed_and_store(request)) == 2
+    assert embedded(database, "both") == {"toy-16": 2, "toy-24": 2}
+    assert asyncio.run(two_models.embed_and_store(request)) == 0
+    shorter = EmbeddingRequest(TEXTS[:1], "two", source_id="both")
+    asyncio.run(two_models.embed_and_store(shorter))
+    assert embedded(database, "both") == {"toy-16": 1, "toy-24": 1}
+    [found] = asyncio.run(two_models.search(TEXTS[0], "two", threshold=0.9))
+    assert found["document"] == "both"
+
+
+def test_what_one_collection_cannot_take_is_stored_in_none(
+    two_models: EmbeddingService, database: Database
+) -> None:
+    asyncio.run(two_models.embed_and_store(EmbeddingRequest(["fine"], "two", source_id="kept")))
+    for key in ("kept", "new"):
+        request = EmbeddingRequest(["good", "bad"], "two", source_id=key)
+        with pytest.raises(UsageError, match="Text 1 cannot be embedded with toy-24"):
+            asyncio.run(two_models.embed_and_store(request))
+    assert embedded(database, "kept") == {"toy-16": 1, "toy-24": 1}
+    assert embedded(database, "new") == {}
+    with database.connect() as connection:
+        kept = connection.execute(
+            "SELECT source_key, text FROM documents "
+            "WHERE namespace = 'two' AND source_key IN ('kept', 'new')"
+        ).fetchall()
+    assert kept == [("kept", "fine")]
+
+
+def test_a_collection_that_comes_while_texts_are_embedded_gets_them_too(
+    two_models: EmbeddingService, database: Database, toys: Embedders
+) -> None:
+    embed = two_models._embedders.of
+
+    def create_late(collection: Collection) -> Embedder:
+        with database.connect() as connection:
+            if len(collections.list_all(connection, "two")) == 2:
+                toys.create(connection, "two", "toy-32", IndexSettings())
+        return embed(collection)
+
+    two_models._embedders = Late(two_models._embedders, create_late)
+    asyncio.run(two_models.embed_and_store(EmbeddingRequest(TEXTS, "two", source_id="late")))
+    assert embedded(database, "late") == {"toy-16": 2, "toy-24": 2, "toy-32": 2}
+    with database.connect() as connection:
+        collections.drop(connection, "two/toy-32")
+
+
+class Late:
+    """Embedders of which asking for one makes something happen first."""
+
+    def __init__(self, embedders: Embedders, of: Callable[[Collection], Embedder]) -> None:
+        self.collections, self.of = embedders.collections, of

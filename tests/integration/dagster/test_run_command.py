@@ -17,12 +17,12 @@ import dagster as dg
 import psycopg
 import pytest
 
+from greenlang_vectors.embedding import embedders
 from greenlang_vectors.embedding.embedder import Embedder
 from greenlang_vectors.settings import Settings, get_settings
 from greenlang_vectors.store.database import ensure_database
 from local import run
 from local.instance import open_instance, prepare_home
-from resources import embedding
 
 from .conftest import write_documents
 from .toy import ToyModel
@@ -75,7 +75,7 @@ def make_run(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Callable[[Path], Outcome]:
     """`make run DOCUMENTS=…` in this process, with a toy model."""
-    monkeypatch.setattr(embedding, "open_embedder", lambda *_, **__: Embedder(ToyModel()))
+    monkeypatch.setattr(embedders, "open_embedder", lambda *_, **__: Embedder(ToyModel()))
 
     def start(folder: Path) -> Outcome:
         code = run.main(["--documents", str(folder)])
@@ -122,8 +122,10 @@ def test_own_folders_become_searchable_namespaces(
     (left_out,) = (line for line in first.out.splitlines() if "No, thanks" in line)
     assert "cannot be a namespace" in left_out
     assert set(first.rows) == set(statuses()) == {"timber", "cement"}
-    documents, chunks, embeddings, index, recall, _, failed, letters, _ = first.rows["timber"]
-    assert (documents, index, recall, failed, letters) == ("2", "HNSW", "1.000", "1", "1")
+    model, documents, chunks, embeddings, *measured, _ = first.rows["timber"]
+    index, recall, _, failed, letters = measured
+    assert (model, documents, index) == ("all-MiniLM-L6-v2", "2", "HNSW")
+    assert (recall, failed, letters) == ("1.000", "1", "1")
     assert chunks == embeddings != "0"
     assert "timber/broken.pdf" in first.out
     assert "Example question in cement: " in first.out

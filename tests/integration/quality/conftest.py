@@ -11,10 +11,9 @@ import pytest
 from greenlang_vectors.quality import recall
 from greenlang_vectors.quality.checks import CHECKS, CheckContext, CheckOutcome, run_check
 from greenlang_vectors.settings import Settings
-from greenlang_vectors.store import indexes, records
+from greenlang_vectors.store import maintenance, records
 from greenlang_vectors.store.database import Database
-from greenlang_vectors.store.embeddings import Leaf
-from greenlang_vectors.store.indexes import HnswIndex
+from greenlang_vectors.store.leaves import Leaf
 
 MAX_TOKENS = 512
 
@@ -49,7 +48,7 @@ def healthy(
         add_document(connection, leaf.namespace, "first.txt", ["one üne", "two", "three 三"])
         add_document(connection, leaf.namespace, "second.txt", ["four", "five"])
         embed_all(connection, leaf)
-        indexes.build(database, HnswIndex.of(leaf, settings.index), memory_mb=64, workers=0)
+        maintenance.maintain(database, leaf, settings)
         queries = recall.sample_vectors(connection, leaf, 5, seed=1)
         quality = recall.measure(connection, leaf, queries, ef_search=settings.index.ef_search)
         records.save_search_quality(connection, leaf.namespace, quality)

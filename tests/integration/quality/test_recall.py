@@ -12,16 +12,16 @@ from numpy.typing import NDArray
 
 from greenlang_vectors.quality.recall import measure, sample_vectors
 from greenlang_vectors.search.nearest import nearest
-from greenlang_vectors.settings import Profile
-from greenlang_vectors.store import embeddings, indexes, namespaces
+from greenlang_vectors.settings import Settings
+from greenlang_vectors.store import leaves, maintenance, namespaces, segments
 from greenlang_vectors.store.database import Database
-from greenlang_vectors.store.embeddings import Leaf
-from greenlang_vectors.store.indexes import HnswIndex
+from greenlang_vectors.store.index_settings import IndexSettings
+from greenlang_vectors.store.leaves import Leaf
 
 pytestmark = pytest.mark.integration
 
 DIMENSIONS = 16
-SPARSE = Profile(m=4, ef_construction=8, ef_search=10)
+SPARSE = IndexSettings(m=4, ef_construction=8, ef_search=10)
 
 
 def fill(connection: psycopg.Connection, leaf: Leaf, vectors: NDArray[np.float64]) -> None:
@@ -38,7 +38,7 @@ def fill(connection: psycopg.Connection, leaf: Leaf, vectors: NDArray[np.float64
             listed = "[" + ",".join(map(str, vector)) + "]"
             row = (uuid4(), "document", uuid4(), "0" * 64, listed, leaf.model, "f", leaf.namespace)
             copy.write_row(row)
-    embeddings.analyze(connection, leaf)
+    leaves.analyze(connection, leaf)
 
 
 @pytest.fixture(scope="module")
@@ -47,9 +47,9 @@ def large(database: Database) -> Leaf:
     leaf = Leaf("large", "test-model", DIMENSIONS)
     with database.connect() as connection:
         namespaces.register(connection, leaf.namespace)
-        embeddings.ensure_leaf(connection, leaf)
+        leaves.ensure_leaf(connection, leaf, SPARSE)
         fill(connection, leaf, np.random.default_rng(1).normal(size=(3000, DIMENSIONS)))
-    indexes.build(database, HnswIndex.of(leaf, SPARSE), memory_mb=64, workers=0)
+    maintenance.maintain(database, leaf, Settings())
     return leaf
 
 
@@ -63,7 +63,7 @@ def scans(large: Leaf) -> Callable[[psycopg.Connection], tuple[int, int]]:
             """
             SELECT pg_stat_get_numscans(to_regclass(%s)), pg_stat_get_numscans(to_regclass(%s))
             """,
-            [f'"{HnswIndex.of(large, SPARSE).name}"', f'"{large.name}"'],
+            [f'"{segments.on_leaf(connection, large)[0].name}"', f'"{large.name}"'],
         ).fetchone()
         assert row is not None
         return row[0], row[1]
@@ -79,19 +79,19 @@ def test_each_plan_searches_as_it_says(
     query = np.ones(DIMENSIONS, np.float32)
     with database.connect() as connection:
         for _ in range(12):  # enough for the server to keep a generic plan
-            nearest(connection, large, query, 10, ef_search=10)
+            nearest(connection, large, query, 10, index=SPARSE, ef_search=10)
         index, table = scans(connection)
-        nearest(connection, large, query, 10, ef_search=10, plan="exact")
+        nearest(connection, large, query, 10, index=SPARSE, ef_search=10, plan="exact")
         assert scans(connection) == (index, table + 1)
-        nearest(connection, large, query, 10, ef_search=10, plan="index")
+        nearest(connection, large, query, 10, index=SPARSE, ef_search=10, plan="index")
         assert scans(connection) == (index + 1, table + 1)
 
 
 def test_a_small_leaf_is_measured_through_its_index_too(database: Database, leaf: Leaf) -> None:
-    index = HnswIndex.of(leaf, SPARSE)
     with database.connect() as connection:
         fill(connection, leaf, np.random.default_rng(2).normal(size=(4, leaf.dimensions)))
-        indexes.build(database, index, memory_mb=64, workers=0)
+        maintenance.maintain(database, leaf, Settings())
+        [index] = segments.on_leaf(connection, leaf)
         queries = sample_vectors(connection, leaf, 4, seed=0)
         assert measure(connection, leaf, queries, ef_search=40).recall_at_10 == 1
         connection.execute("SELECT pg_stat_force_next_flush()")
@@ -119,7 +119,7 @@ def test_recall_is_the_share_of_the_true_nearest_that_is_found(
         shares = []
         for query, row in zip(queries, similarities, strict=True):
             truth = {keys[i] for i in np.argsort(-row)[:10]}
-            found = nearest(connection, large, query, 10, ef_search=10, plan="index")
+            found = nearest(connection, large, query, 10, index=SPARSE, ef_search=10, plan="index")
             shares.append(len(truth & {(n.document_id, n.chunk_index) for n in found}) / 10)
         narrow = measure(connection, large, queries, ef_search=10)
         wide = measure(connection, large, queries, ef_search=400)
@@ -132,7 +132,7 @@ def test_recall_is_the_share_of_the_true_nearest_that_is_found(
 def test_of_equally_distant_passages_any_will_do(database: Database, leaf: Leaf) -> None:
     with database.connect() as connection:
         fill(connection, leaf, np.ones((100, leaf.dimensions)))
-        indexes.build(database, HnswIndex.of(leaf, SPARSE), memory_mb=64, workers=0)
+        maintenance.maintain(database, leaf, Settings())
         queries = np.eye(leaf.dimensions, dtype=np.float32)
         assert measure(connection, leaf, queries, ef_search=10).recall_at_10 == 1
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from greenlang_vectors.embedding.embedder import Embedder
+from greenlang_vectors.embedding.embedders import Embedders
 from greenlang_vectors.errors import UnknownNamespace, UsageError
 from greenlang_vectors.progress import silent
 from greenlang_vectors.search.similarity import SearchEngine
@@ -33,8 +34,9 @@ def engine(
     with database.connect() as connection:
         namespaces.register(connection, "cbam", source_uri=str(folder))
         namespaces.register(connection, "empty")
-    fill(database, "cbam", embedder=embedder, settings=settings, progress=lambda _: silent)
-    return SearchEngine(database, embedder, settings)
+    embedders = Embedders.only(embedder)
+    fill(database, "cbam", embedders=embedders, settings=settings, progress=lambda _: silent)
+    return SearchEngine(database, embedders, settings)
 
 
 def test_the_passage_that_answers_comes_first_and_says_where_it_stands(

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from greenlang_vectors.embedding.embedder import Embedder
+from greenlang_vectors.embedding.embedders import Embedders
 from greenlang_vectors.errors import SourceUnavailable
 from greenlang_vectors.settings import Settings
 from greenlang_vectors.stages.chunks import ChunksReport, cut_chunks
@@ -25,12 +26,17 @@ ARTICLES = [
 ]
 
 
+def only(reports: dict[str, EmbeddingsReport]) -> EmbeddingsReport:
+    (report,) = reports.values()
+    return report
+
+
 @dataclass
 class Corpus:
     """A namespace whose folder the test changes."""
 
     database: Database
-    embedder: Embedder
+    embedders: Embedders
     name: str
     folder: Path
 
@@ -50,11 +56,11 @@ class Corpus:
             cut_chunks(
                 self.database,
                 self.name,
-                model=self.embedder.model.spec,
+                embedders=self.embedders,
                 chunk_tokens=settings.chunk_tokens,
                 cache_seconds=settings.embedding_cache_seconds,
             ),
-            embed_chunks(self.database, self.name, embedder=self.embedder, batch_size=4),
+            only(embed_chunks(self.database, self.name, embedders=self.embedders, batch_size=4)),
         )
 
     def dead(self) -> dict[str, str]:
@@ -71,7 +77,7 @@ def corpus(
     folder.mkdir()
     with database.connect() as connection:
         namespaces.register(connection, name, source_uri=str(folder))
-    corpus = Corpus(database, embedder, name, folder)
+    corpus = Corpus(database, Embedders.only(embedder), name, folder)
     for number, text in enumerate(ARTICLES):
         corpus.write(f"{number}.md", f"{text} This is {name}.")
     corpus.run()
@@ -178,7 +184,7 @@ def test_a_neighbour_is_never_touched(corpus: Corpus, tmp_path: Path) -> None:
     (neighbour / "0.md").write_text("# Its own\n\nIt has the same file name.")
     with corpus.database.connect() as connection:
         namespaces.register(connection, "neighbour", source_uri=str(neighbour))
-    other = Corpus(corpus.database, corpus.embedder, "neighbour", neighbour)
+    other = Corpus(corpus.database, corpus.embedders, "neighbour", neighbour)
     other.run()
     corpus.write("0.md", "# Changed\n\nOnly here.")
     (corpus.folder / "1.md").unlink()

@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from greenlang_vectors.embedding.embedder import Embedder
+from greenlang_vectors.embedding.embedders import Embedders
 from greenlang_vectors.embedding.models import PACKAGED_MODEL, ModelSpec, resolve_model
 from greenlang_vectors.errors import EmbeddingFailed
 from greenlang_vectors.stages.embeddings import embed_chunks
@@ -37,7 +38,8 @@ class Squeamish:
 
 
 def embed(database: Database, name: str) -> tuple[int, int]:
-    report = embed_chunks(database, name, embedder=Embedder(Squeamish()), batch_size=2)
+    embedders = Embedders.only(Embedder(Squeamish()))
+    (report,) = embed_chunks(database, name, embedders=embedders, batch_size=2).values()
     return report.written, report.failed
 
 
@@ -51,7 +53,7 @@ def test_one_bad_text_is_a_dead_letter_run_after_run_and_the_rest_land(
     assert embed(database, "mostly-good") == (0, 1)
     with database.connect() as connection:
         [letter] = dead_letters.list_all(connection, "mostly-good")
-    assert (letter.item, letter.reason) == (f"{identity}/1", "unusable_vector")
+    assert (letter.item, letter.reason) == (f"{identity}/1 (all-MiniLM-L6-v2)", "unusable_vector")
     assert letter.attempts == 2
 
 

@@ -2,37 +2,44 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from greenlang_vectors.embedding.batching import length_sorted_batches
+from greenlang_vectors.embedding.batching import BatchLimits, length_sorted_batches
 
 LENGTHS = st.lists(st.integers(0, 600), max_size=200)
-TOKENS = st.integers(1, 3000)
-TEXTS = st.integers(1, 40)
+LIMITS = st.builds(BatchLimits, st.integers(1, 3000), st.integers(1, 40), st.booleans())
 
 
-@given(LENGTHS, TOKENS, TEXTS)
-def test_each_text_is_in_exactly_one_batch(lengths: list[int], tokens: int, texts: int) -> None:
-    indexes = [index for batch in length_sorted_batches(lengths, tokens, texts) for index in batch]
+def tokens(batch: list[int], lengths: list[int], limits: BatchLimits) -> int:
+    """What the texts of a batch count together."""
+    counted = [max(1, lengths[index]) for index in batch]
+    return max(counted) * len(counted) if limits.padded else sum(counted)
+
+
+@given(LENGTHS, LIMITS)
+def test_each_text_is_in_exactly_one_batch(lengths: list[int], limits: BatchLimits) -> None:
+    indexes = [index for batch in length_sorted_batches(lengths, limits) for index in batch]
     assert sorted(indexes) == list(range(len(lengths)))
 
 
-@given(LENGTHS, TOKENS, TEXTS)
-def test_no_text_is_longer_than_one_before_it(lengths: list[int], tokens: int, texts: int) -> None:
-    batches = length_sorted_batches(lengths, tokens, texts)
+@given(LENGTHS, LIMITS)
+def test_no_text_is_longer_than_one_before_it(lengths: list[int], limits: BatchLimits) -> None:
+    batches = length_sorted_batches(lengths, limits)
     in_order = [lengths[index] for batch in batches for index in batch]
     assert in_order == sorted(lengths, reverse=True)
 
 
-@given(LENGTHS, TOKENS, TEXTS)
-def test_no_batch_is_over_its_bounds_and_none_but_the_last_could_take_another_text(
-    lengths: list[int], tokens: int, texts: int
+@given(LENGTHS, LIMITS)
+def test_no_batch_is_over_its_limits_and_none_could_take_the_next_text(
+    lengths: list[int], limits: BatchLimits
 ) -> None:
-    batches = list(length_sorted_batches(lengths, tokens, texts))
+    batches = list(length_sorted_batches(lengths, limits))
     for batch in batches:
-        longest = lengths[batch[0]]
-        assert len(batch) == 1 or (len(batch) <= texts and len(batch) * longest <= tokens)
-    for batch in batches[:-1]:
-        longest = lengths[batch[0]]
-        assert len(batch) == texts or (len(batch) + 1) * longest > tokens
+        assert len(batch) <= limits.texts
+        assert len(batch) == 1 or tokens(batch, lengths, limits) <= limits.tokens
+    for batch, after in pairwise(batches):
+        larger = [*batch, after[0]]
+        assert len(larger) > limits.texts or tokens(larger, lengths, limits) > limits.tokens

@@ -165,7 +165,7 @@ def test_a_model_in_the_hugging_face_cache_is_found(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["text-embedding-3-small", "nobody/nothing", "/no/such/folder", "../x", "", "a b"]
+    "name", ["all-mpnet-base-v2", "nobody/nothing", "/no/such/folder", "../x", "", "a b"]
 )
 def test_a_model_that_is_not_here_says_what_to_set(name: str, tmp_path: Path) -> None:
     code = (
@@ -177,6 +177,24 @@ def test_a_model_that_is_not_here_says_what_to_set(name: str, tmp_path: Path) ->
     message = run_python(code, HF_HOME=str(tmp_path))
     assert repr(name) in message
     assert "GREENLANG_EMBEDDING_MODEL" in message
+
+
+def test_a_model_that_could_be_downloaded_says_how(tmp_path: Path) -> None:
+    code = (
+        "from greenlang_vectors.embedding.models import resolve_model\n"
+        "from greenlang_vectors.errors import ModelUnavailable\n"
+        "for name in ('all-mpnet-base-v2', 'BAAI/bge-m3'):\n"
+        "    try: resolve_model(name)\n"
+        "    except ModelUnavailable as error: print(error)\n"
+    )
+    mpnet, bge = run_python(code, HF_HOME=str(tmp_path)).splitlines()
+    assert "`hf download sentence-transformers/all-mpnet-base-v2`" in mpnet
+    assert "`hf download BAAI/bge-m3`" in bge
+
+
+def test_a_folder_may_have_the_name_of_a_remote_model(tmp_path: Path) -> None:
+    folder = model_folder(tmp_path / "text-embedding-3-small")
+    assert resolve_model(str(folder)).directory == folder
 
 
 def test_resolving_and_counting_need_no_torch() -> None:

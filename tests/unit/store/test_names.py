@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from greenlang_vectors.errors import InvalidNamespaceName
-from greenlang_vectors.store.embeddings import Leaf
 from greenlang_vectors.store.identity import derived_id, identifier
+from greenlang_vectors.store.leaves import Leaf
 from greenlang_vectors.store.namespaces import PRD_NAMESPACES, validate_name
 
 

@@ -1,0 +1,178 @@
+"""The collections of a namespace measured alike, side by side: what a switch is decided by."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import psycopg
+from numpy.typing import NDArray
+
+from greenlang_vectors.documents.source import evaluation_folder
+from greenlang_vectors.embedding.embedder import Embedder
+from greenlang_vectors.embedding.embedders import Embedders
+from greenlang_vectors.progress import Progress, silent
+from greenlang_vectors.quality import recall
+from greenlang_vectors.quality.evaluation import evaluate, rank_documents
+from greenlang_vectors.quality.retrieval_metrics import read_qrels, read_queries
+from greenlang_vectors.search.similarity import SearchEngine
+from greenlang_vectors.settings import Settings
+from greenlang_vectors.store import collections, leaves, namespaces, records
+from greenlang_vectors.store.collections import Collection, CollectionState
+from greenlang_vectors.store.database import Database
+from greenlang_vectors.store.leaves import Leaf
+from greenlang_vectors.store.records import SearchQuality
+
+SEED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """How well and how fast a collection answers.
+
+    Attributes:
+        rows: embeddings it holds.
+        quality: recall against its own exact answers, and latency; None while it holds nothing.
+        retrieval: nDCG@10 and its like on the namespace's judged questions; empty without any.
+    """
+
+    rows: int
+    quality: SearchQuality | None
+    retrieval: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One collection beside the others."""
+
+    state: CollectionState
+    measured: Measurement
+
+
+def measure(
+    database: Database,
+    collection: Collection,
+    *,
+    embedders: Embedders,
+    settings: Settings,
+    progress: Progress = silent,
+) -> Measurement:
+    """Measure a collection's index against exact search, and keep the figures.
+
+    It is asked with a sample of the stored vectors and with the held-back questions that lie in
+    the folder `_evaluation` of the source.
+
+    Raises:
+        UsageError: the held-back questions or judgements are not as `evaluate` reads them.
+        ModelUnavailable: the collection's model is not on this machine.
+    """
+    leaf = collection.leaf
+    with database.connect() as connection:
+        uri = namespaces.get(connection, leaf.namespace).source_uri
+        folder = None if uri is None else evaluation_folder(uri)
+        rows = leaves.count(connection, leaf)
+        if rows == 0:
+            return Measurement(rows=0, quality=None, retrieval={})
+        questions = _questions(folder)
+        quality = recall.measure(
+            connection,
+            leaf,
+            _queries(
+                connection, leaf, embedders.of(collection), list(questions.values()), settings
+            ),
+            ef_search=collection.index.ef_search or settings.index.ef_search,
+        )
+        records.save_search_quality(connection, leaf.namespace, quality)
+    retrieval = {}
+    if questions and folder is not None and (folder / "qrels.tsv").is_file():
+        engine = SearchEngine(database, embedders, settings)
+        retrieval = evaluate(
+            rank_documents(engine, leaf.namespace, collection=collection.name),
+            questions,
+            read_qrels(folder / "qrels.tsv"),
+            progress,
+        )
+    return Measurement(rows=rows, quality=quality, retrieval=retrieval)
+
+
+def compare(
+    database: Database,
+    namespace: str,
+    *,
+    embedders: Embedders,
+    settings: Settings,
+    progress: Progress = silent,
+) -> list[Comparison]:
+    """Measure every collection of a namespace, the serving one first.
+
+    Raises:
+        UnknownNamespace: it is not registered.
+        UsageError, ModelUnavailable: as `measure` does.
+    """
+    with database.connection() as connection:
+        namespaces.get(connection, namespace)
+        found = collections.list_all(connection, namespace)
+    measured = [
+        measure(database, each, embedders=embedders, settings=settings, progress=progress)
+        for each in found
+    ]
+    with database.connection() as connection:
+        return [
+            Comparison(collections.state_of(connection, collection), figures)
+            for collection, figures in zip(found, measured, strict=True)
+        ]
+
+
+COLUMNS = (
+    *("collection", "serves", "rows", "missing", "recall@10", "nDCG@10", "MRR@10"),
+    *("p50 ms", "p99 ms", "table MiB", "index MiB"),
+)
+
+
+def rows_of(comparisons: Sequence[Comparison]) -> list[list[str]]:
+    """The figures as cells under `COLUMNS`; a dash where there is none."""
+
+    def number(value: float | None, digits: int) -> str:
+        return "–" if value is None else f"{value:.{digits}f}"
+
+    rows = []
+    for each in comparisons:
+        state, quality = each.state, each.measured.quality
+        rows.append(
+            [
+                state.collection.name,
+                "yes" if state.collection.serving else "",
+                f"{state.rows:,}",
+                f"{state.missing:,}",
+                number(None if quality is None else quality.recall_at_10, 4),
+                number(each.measured.retrieval.get("ndcg@10"), 4),
+                number(each.measured.retrieval.get("mrr@10"), 4),
+                number(None if quality is None else quality.latency_p50_ms, 2),
+                number(None if quality is None else quality.latency_p99_ms, 2),
+                number(state.table_bytes / 2**20, 1),
+                number(state.index_bytes / 2**20, 1),
+            ]
+        )
+    return rows
+
+
+def _questions(folder: Path | None) -> dict[str, str]:
+    if folder is None or not (folder / "queries.jsonl").is_file():
+        return {}
+    return read_queries(folder / "queries.jsonl")
+
+
+def _queries(
+    connection: psycopg.Connection,
+    leaf: Leaf,
+    embedder: Embedder,
+    questions: list[str],
+    settings: Settings,
+) -> NDArray[np.float32]:
+    """Vectors to ask with, shape (n, dimensions)."""
+    sample = recall.sample_vectors(connection, leaf, settings.quality_sample, SEED)
+    asked = embedder.embed(questions)
+    good = [i for i in range(len(questions)) if i not in asked.failures]
+    return np.concatenate([sample, asked.vectors[good]])

@@ -1,0 +1,347 @@
+"""Collections: what callers search (PRD 6.2).
+
+A collection is one leaf with its metric and index settings, called "<namespace>/<model>". One of
+each namespace's serves; the others are filled beside it until one of them is switched to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import cast
+from uuid import UUID
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import class_row
+
+from greenlang_vectors.errors import GreenLangError, UsageError
+from greenlang_vectors.store import leaves, namespaces
+from greenlang_vectors.store.completeness import (
+    DEAD_LETTER_STAGE,
+    check_finished,
+    dead_letter_ending,
+    unfinished,
+)
+from greenlang_vectors.store.index_settings import IndexSettings
+from greenlang_vectors.store.leaves import Leaf, drop_leaf, ensure_leaf
+from greenlang_vectors.store.records import newest_search_quality
+
+LOCK_SECONDS = 5
+"""How long a change of the partitions may make searches wait for a transaction that is longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """One leaf as it is searched.
+
+    Attributes:
+        name: "<namespace>/<model>".
+        model: what the store calls the embedding model.
+        model_source: what the model is opened with: a name, or a folder of this machine.
+        serving: whether searches of the namespace ask this one.
+    """
+
+    id: UUID
+    name: str
+    namespace: str
+    model: str
+    model_source: str
+    dimensions: int
+    index_settings: dict[str, str | int]
+    serving: bool
+    description: str | None
+    created_at: datetime
+
+    @property
+    def leaf(self) -> Leaf:
+        """Where its embeddings are."""
+        return Leaf(self.namespace, self.model, self.dimensions)
+
+    @property
+    def index(self) -> IndexSettings:
+        """How it is compared and indexed."""
+        return IndexSettings(**self.index_settings)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionState:
+    """What a collection holds.
+
+    Attributes:
+        rows: its embeddings.
+        chunks: the chunks it should have an embedding of.
+        missing: those it has none of (see `unfinished`).
+        table_bytes, index_bytes: on disk: rows with their keys, and the indexes for searching.
+        recall_at_10: its newest measurement; None before the first.
+    """
+
+    collection: Collection
+    rows: int
+    chunks: int
+    missing: int
+    table_bytes: int
+    index_bytes: int
+    recall_at_10: float | None
+
+
+def get(connection: psycopg.Connection, name: str) -> Collection:
+    """The collection of this name.
+
+    Raises:
+        UsageError: there is none; the message names those that are.
+    """
+    for found in _read(connection, sql.SQL("name = %s"), [name]):
+        return found
+    known = ", ".join(each.name for each in list_all(connection)) or "none yet"
+    raise UsageError(f"Unknown collection {name!r}.", f"Known: {known}.")
+
+
+def list_all(connection: psycopg.Connection, namespace: str | None = None) -> list[Collection]:
+    """The collections of one namespace or of all, those that serve first in each."""
+    if namespace is None:
+        return _read(connection, sql.SQL("true"), [])
+    return _read(connection, sql.SQL("namespace = %s"), [namespace])
+
+
+def serving(connection: psycopg.Connection, namespace: str) -> Collection | None:
+    """The collection that searches of a namespace ask; None before the first fill."""
+    found = _read(connection, sql.SQL("namespace = %s AND serving"), [namespace])
+    return found[0] if found else None
+
+
+def state_of(connection: psycopg.Connection, collection: Collection) -> CollectionState:
+    """What a collection holds now."""
+    missing, chunks = unfinished(connection, collection.leaf)
+    measured = newest_search_quality(connection, collection.leaf)
+    total, indexed = cast(
+        "tuple[int, int]",
+        connection.execute(
+            """
+            SELECT coalesce(pg_total_relation_size(leaf), 0),
+                   coalesce((SELECT sum(pg_relation_size(indexrelid)) FROM pg_index
+                             JOIN pg_class c ON c.oid = indexrelid
+                             JOIN pg_am a ON a.oid = c.relam
+                             WHERE indrelid = leaf AND amname IN ('hnsw', 'ivfflat')), 0)::bigint
+            FROM to_regclass(%s) AS leaf
+            """,
+            [collection.leaf.table.as_string(connection)],
+        ).fetchone(),
+    )
+    return CollectionState(
+        collection=collection,
+        rows=leaves.count(connection, collection.leaf),
+        chunks=chunks,
+        missing=missing,
+        table_bytes=total - indexed,
+        index_bytes=indexed,
+        recall_at_10=None if measured is None else measured.recall_at_10,
+    )
+
+
+def stands(connection: psycopg.Connection, collection: Collection) -> bool:
+    """Whether a collection has not been dropped."""
+    return collection.id in {each.id for each in list_all(connection, collection.namespace)}
+
+
+def ensure_first(connection: psycopg.Connection, leaf: Leaf, model_source: str) -> None:
+    """Give a namespace that has no collection its first, which serves."""
+    with _changing(connection, leaf.namespace):
+        if not list_all(connection, leaf.namespace):
+            _make(connection, leaf, IndexSettings(), model_source, None)
+
+
+def create(
+    connection: psycopg.Connection,
+    leaf: Leaf,
+    index: IndexSettings,
+    *,
+    model_source: str,
+    max_tokens: int,
+    description: str | None = None,
+) -> Collection:
+    """Add an empty collection to a namespace; it serves only where it is the first.
+
+    Writes of the SDK that began before end first, so that every later one reaches it and a fill
+    that begins now finds all others.
+
+    Args:
+        max_tokens: the most tokens its model reads.
+
+    Raises:
+        UnknownNamespace: it is not registered.
+        UsageError: it exists, cannot be indexed so, or its model does not read the longest chunk.
+        GreenLangError: a long transaction holds the namespace's tables.
+    """
+    namespaces.get(connection, leaf.namespace)
+    index.check(leaf.dimensions)
+    name = f"{leaf.namespace}/{leaf.model}"
+    with _changing(connection, leaf.namespace):
+        if any(each.name == name for each in list_all(connection, leaf.namespace)):
+            raise UsageError(f"The collection {name} exists already.", "Drop it to begin anew.")
+        longest = _longest_chunk(connection, leaf.namespace)
+        if longest > max_tokens:
+            raise UsageError(
+                f"{leaf.model} reads {max_tokens} tokens; the longest chunk of {leaf.namespace} "
+                f"has {longest}.",
+                f"Set GREENLANG_CHUNK_TOKENS to {max_tokens} or less and ingest again first.",
+            )
+        _make(connection, leaf, index, model_source, description)
+    return get(connection, name)
+
+
+def switch(connection: psycopg.Connection, name: str, fingerprint: str) -> Collection | None:
+    """Make a collection the one that serves its namespace, in one transaction.
+
+    Args:
+        fingerprint: of its model and settings now; embeddings made otherwise do not count.
+
+    Returns:
+        the collection that served until now; None if this one did already.
+
+    Raises:
+        UsageError: it is unknown or unfinished; nothing was changed.
+    """
+    wanted = get(connection, name)
+    if wanted.serving:
+        return None
+    check_finished(connection, wanted.leaf, name, fingerprint)
+    with connection.transaction():
+        connection.execute(
+            "SELECT FROM embedding_collections WHERE namespace = %s ORDER BY id FOR UPDATE",
+            [wanted.namespace],
+        )
+        get(connection, name)
+        before = serving(connection, wanted.namespace)
+        for served, collection in ((False, before), (True, wanted)):
+            if collection is not None:
+                connection.execute(
+                    "UPDATE embedding_collections SET serving = %s, updated_at = now()"
+                    " WHERE id = %s",
+                    [served, collection.id],
+                )
+    return before
+
+
+def drop(connection: psycopg.Connection, name: str) -> None:
+    """Remove a collection with its leaf, jobs, measurements and dead letters, in one transaction.
+
+    Raises:
+        UsageError: it is unknown, serves, or is being indexed; nothing was changed.
+        GreenLangError: a long transaction holds the namespace's tables.
+    """
+    collection = get(connection, name)
+    with _changing(connection, collection.namespace):
+        connection.execute(
+            "SELECT FROM embedding_collections WHERE namespace = %s ORDER BY id FOR UPDATE",
+            [collection.namespace],
+        )
+        if get(connection, name).serving:
+            raise UsageError(
+                f"The collection {name} serves {collection.namespace}.",
+                "Switch to another collection first.",
+            )
+        if connection.execute(
+            "SELECT FROM pg_stat_progress_create_index WHERE relid = to_regclass(%s)",
+            [collection.leaf.table.as_string(connection)],
+        ).fetchone():
+            raise UsageError(f"An index of {name} is being built.", "Try again when it is done.")
+        drop_leaf(connection, collection.leaf)
+        for statement in (
+            "DELETE FROM embedding_jobs WHERE namespace = %(namespace)s AND collection_id = %(id)s",
+            "DELETE FROM search_quality"
+            " WHERE namespace = %(namespace)s AND embedding_model = %(model)s",
+            "DELETE FROM archived_embeddings"
+            " WHERE namespace = %(namespace)s AND embedding_model = %(model)s",
+            "DELETE FROM index_builds"
+            " WHERE namespace = %(namespace)s AND embedding_model = %(model)s",
+            "DELETE FROM dead_letters WHERE namespace = %(namespace)s AND stage = %(stage)s"
+            " AND right(item, length(%(ending)s)) = %(ending)s",
+        ):
+            connection.execute(
+                statement,
+                {
+                    "namespace": collection.namespace,
+                    "id": collection.id,
+                    "model": collection.model,
+                    "stage": DEAD_LETTER_STAGE,
+                    "ending": dead_letter_ending(collection.leaf),
+                },
+            )
+
+
+@contextmanager
+def settled(connection: psycopg.Connection, namespace: str) -> Iterator[list[Collection]]:
+    """A transaction in which no collection of the namespace is created or dropped.
+
+    Gives the collections. Any number of writers hold this at once; searches need it not.
+    """
+    with connection.transaction():
+        connection.execute(
+            "SELECT pg_advisory_xact_lock_shared(hashtextextended(%s, 0))", [_lock(namespace)]
+        )
+        yield list_all(connection, namespace)
+
+
+def _read(
+    connection: psycopg.Connection, condition: sql.SQL, parameters: list[str]
+) -> list[Collection]:
+    query = sql.SQL(
+        """
+        SELECT id, name, namespace, embedding_model AS model,
+               coalesce(metadata ->> 'model_source', embedding_model) AS model_source,
+               dimensions, index_settings, serving, description, created_at
+        FROM embedding_collections
+        WHERE {} ORDER BY namespace, serving DESC, created_at, name
+        """
+    ).format(condition)
+    with connection.cursor(row_factory=class_row(Collection)) as cursor:
+        return cursor.execute(query, parameters).fetchall()
+
+
+@contextmanager
+def _changing(connection: psycopg.Connection, namespace: str) -> Iterator[None]:
+    """A transaction that waits until no writer is within `settled`, and keeps new ones out."""
+    try:
+        with connection.transaction():
+            connection.execute("SELECT set_config('lock_timeout', %s, true)", [f"{LOCK_SECONDS}s"])
+            connection.execute(
+                "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [_lock(namespace)]
+            )
+            yield
+    except psycopg.errors.LockNotAvailable as error:
+        raise GreenLangError(
+            f"A transaction of more than {LOCK_SECONDS} s holds the tables of {namespace}; "
+            "nothing was changed.",
+            "Try again when it has ended; it may be a backup.",
+        ) from error
+
+
+def _make(
+    connection: psycopg.Connection,
+    leaf: Leaf,
+    index: IndexSettings,
+    model_source: str,
+    description: str | None,
+) -> None:
+    ensure_leaf(connection, leaf, index, description)
+    connection.execute(
+        "UPDATE embedding_collections"
+        " SET metadata = metadata || jsonb_build_object('model_source', %s::text) WHERE id = %s",
+        [model_source, leaf.collection_id],
+    )
+
+
+def _longest_chunk(connection: psycopg.Connection, namespace: str) -> int:
+    row = connection.execute(
+        "SELECT coalesce(max(token_count), 0) FROM document_chunks"
+        " WHERE namespace = %s AND level = 0",
+        [namespace],
+    ).fetchone()
+    return cast("tuple[int]", row)[0]
+
+
+def _lock(namespace: str) -> str:
+    return f"greenlang/collections/{namespace}"

@@ -1,0 +1,141 @@
+"""Rows as PostgreSQL's binary COPY format, packed with numpy.
+
+Everything of one length (keys, hashes, vectors, what a batch has in common) is laid out for all
+rows at once; only texts and metadata are joined row by row. Format: PostgreSQL documentation,
+"COPY", section "Binary Format"; a vector is two 16-bit integers (dimensions, 0) and big-endian
+float32 (pgvector, `vector_send`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from struct import Struct
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from greenlang_vectors.store.leaves import Leaf
+    from greenlang_vectors.store.writing import EmbeddingRow
+
+COLUMNS = (
+    "id",
+    "source_id",
+    "chunk_index",
+    "content_hash",
+    "embedding",
+    "segment",
+    "embedding_model",
+    "embedding_fingerprint",
+    "namespace",
+    "source_type",
+    "content_preview",
+    "metadata",
+)
+"""The columns of a packed row, in their order."""
+
+BLOCK_ROWS = 500
+"""Rows packed at once: the server works on one block while the next is packed."""
+
+_HEADER = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
+_TRAILER = b"\xff\xff"
+_NULL = b"\xff\xff\xff\xff"
+_length = Struct("!i").pack
+_encode_json = json.JSONEncoder(ensure_ascii=False).encode
+
+
+class BatchConstants:
+    """What all rows of a batch have in common, and the layout that follows from it."""
+
+    def __init__(self, leaf: Leaf, fingerprint: str, segment: int) -> None:
+        self.fingerprint = fingerprint
+        self._dimensions = leaf.dimensions
+        self._values: dict[str, int | bytes] = {
+            "segment": segment,
+            "model": leaf.model.encode(),
+            "fingerprint": fingerprint.encode(),
+            "namespace": leaf.namespace.encode(),
+        }
+        fields: list[tuple[str, str] | tuple[str, str, int]] = [("columns", ">i2")]
+        for name, kind in {
+            "id": "V16",
+            "source_id": "V16",
+            "chunk_index": ">i4",
+            "content_hash": "S64",
+        }.items():
+            fields += [(f"{name}_length", ">i4"), (name, kind)]
+        fields += [
+            ("vector_length", ">i4"),
+            ("dimensions", ">i2"),
+            ("unused", ">i2"),
+            ("vector", ">f4", leaf.dimensions),
+        ]
+        for name, value in self._values.items():
+            kind = ">i4" if isinstance(value, int) else f"S{len(value)}"
+            fields += [(f"{name}_length", ">i4"), (name, kind)]
+        self.layout = np.dtype(fields)
+
+    def table(self, rows: int) -> NDArray[Any]:
+        """Rows with everything filled in that they have in common."""
+        table = np.zeros(rows, dtype=self.layout)
+        table["columns"] = len(COLUMNS)
+        table["dimensions"] = self._dimensions
+        table["vector_length"] = 4 + 4 * self._dimensions
+        for name in ("id", "source_id", "chunk_index", "content_hash", *self._values):
+            table[f"{name}_length"] = self.layout[name].itemsize
+        for name, value in self._values.items():
+            table[name] = value
+        return table
+
+
+def pack(
+    rows: Sequence[EmbeddingRow],
+    ids: NDArray[np.void],
+    vectors: NDArray[np.float32],
+    constants: BatchConstants,
+) -> Iterator[bytes]:
+    """The rows as blocks of one binary COPY.
+
+    Args:
+        ids: 16 bytes each, shape (n,).
+        vectors: shape (n, dimensions).
+    """
+    yield _HEADER
+    for start in range(0, len(rows), BLOCK_ROWS):
+        block = slice(start, start + BLOCK_ROWS)
+        yield _packed(rows[block], ids[block], vectors[block], constants)
+    yield _TRAILER
+
+
+def _packed(
+    rows: Sequence[EmbeddingRow],
+    ids: NDArray[np.void],
+    vectors: NDArray[np.float32],
+    constants: BatchConstants,
+) -> bytes:
+    table = constants.table(len(rows))
+    table["id"] = ids
+    table["source_id"] = np.frombuffer(b"".join(row.source_id.bytes for row in rows), dtype="V16")
+    table["chunk_index"] = [row.chunk_index for row in rows]
+    table["content_hash"] = [row.content_hash for row in rows]
+    table["vector"] = vectors
+    fixed, width = table.tobytes(), constants.layout.itemsize
+    parts: list[bytes] = []
+    for i, row in enumerate(rows):
+        parts += (fixed[i * width : (i + 1) * width], *_texts(row), *_json(row.metadata))
+    return b"".join(parts)
+
+
+def _texts(row: EmbeddingRow) -> tuple[bytes, ...]:
+    source_type = row.source_type.encode()
+    if row.preview is None:
+        return _length(len(source_type)), source_type, _NULL
+    preview = row.preview.encode()
+    return _length(len(source_type)), source_type, _length(len(preview)), preview
+
+
+def _json(metadata: Mapping[str, object] | None) -> tuple[bytes, bytes]:
+    encoded = b"{}" if not metadata else _encode_json(metadata).encode()
+    return _length(len(encoded) + 1), b"\x01" + encoded

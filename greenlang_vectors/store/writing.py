@@ -1,0 +1,270 @@
+"""The one writer of embeddings: binary COPY packed from numpy, straight into the leaf.
+
+Rows that are new go into the leaf itself; rows that are there and have changed go through a
+temporary table and an upsert; rows that are there unchanged cost one index probe. A batch the
+server refuses is halved until the row it refuses is alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import numpy as np
+import psycopg
+from numpy.typing import NDArray
+from psycopg import sql
+
+from greenlang_vectors.errors import ItemError, UsageError
+from greenlang_vectors.store.bulk import landing
+from greenlang_vectors.store.identity import embedding_ids
+from greenlang_vectors.store.index_settings import IndexSettings
+from greenlang_vectors.store.leaves import Leaf
+from greenlang_vectors.store.packing import COLUMNS, BatchConstants, pack
+from greenlang_vectors.store.soundness import unsound
+
+STATEMENT_ROWS = 1500
+"""Rows of one COPY: what the audit trigger sees of them fits into the default `work_mem`."""
+
+_COPY = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)")
+_COLUMN_LIST = sql.SQL(", ").join(map(sql.Identifier, COLUMNS))
+_STAGING = """
+    CREATE TEMP TABLE IF NOT EXISTS staged_embeddings (
+        id uuid, source_id uuid, chunk_index integer, content_hash varchar, embedding vector,
+        segment integer, embedding_model varchar, embedding_fingerprint varchar,
+        namespace varchar, source_type varchar, content_preview text, metadata jsonb
+    ) ON COMMIT DELETE ROWS
+"""
+
+
+class EmbeddingRow(NamedTuple):
+    """What is stored beside a vector.
+
+    Attributes:
+        content_hash: SHA-256 of the text, 64 hexadecimal digits.
+        preview: the beginning of the text (PRD 6.1: 500 characters).
+        metadata: None keeps what a row already has.
+    """
+
+    source_type: str
+    source_id: UUID
+    chunk_index: int
+    content_hash: str
+    preview: str | None
+    metadata: Mapping[str, object] | None = None
+
+
+@dataclass
+class WriteReport:
+    """What became of a batch.
+
+    Attributes:
+        inserted, updated, unchanged: rows.
+        failures: why a row was not stored, by its place in the batch; `reason` is one of
+            "wrong_dimensions", "not_finite", "zero_vector", "out_of_range", "duplicate_key",
+            "refused".
+    """
+
+    inserted: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    failures: dict[int, ItemError] = field(default_factory=dict)
+
+    @property
+    def written(self) -> int:
+        """Rows that are other than before."""
+        return self.inserted + self.updated
+
+
+def write(
+    connection: psycopg.Connection,
+    leaf: Leaf,
+    rows: Sequence[EmbeddingRow],
+    vectors: NDArray[np.float32] | Sequence[NDArray[np.float32]],
+    *,
+    fingerprint: str,
+) -> WriteReport:
+    """Store these vectors in one transaction; writing the same again changes nothing.
+
+    A row that cannot be stored is a failure of its own; all others land. Every row that is
+    written lands in the leaf's open segment, so that no ANN graph is touched (see `segments`).
+
+    Args:
+        vectors: shape (len(rows), leaf.dimensions), or as many vectors one by one.
+        fingerprint: model, weights and settings they were made with.
+
+    Raises:
+        UsageError: the leaf has no collection, or there are not as many vectors as rows.
+    """
+    if len(rows) != len(vectors):
+        raise UsageError(f"{len(rows)} rows came with {len(vectors)} vectors.")
+    if not rows:
+        return WriteReport()
+    with connection.transaction():
+        segment, index = _destination(connection, leaf)
+        batch = _Batch(leaf, rows, vectors, BatchConstants(leaf, fingerprint, segment), index)
+        return batch.write(connection)
+
+
+class _Batch:
+    """The rows of one `write`, told apart into new, changed, unchanged and impossible."""
+
+    def __init__(
+        self,
+        leaf: Leaf,
+        rows: Sequence[EmbeddingRow],
+        vectors: NDArray[np.float32] | Sequence[NDArray[np.float32]],
+        constants: BatchConstants,
+        index: IndexSettings,
+    ) -> None:
+        self._leaf = leaf
+        self._rows = rows
+        self._constants = constants
+        self._ids = embedding_ids(
+            leaf.namespace, [(row.source_id, row.chunk_index) for row in rows], leaf.model
+        )
+        self._vectors, self._report = unsound(rows, vectors, self._ids, leaf.dimensions, index)
+        self._known_metadata: dict[int, Mapping[str, object]] = {}
+
+    def write(self, connection: psycopg.Connection) -> WriteReport:
+        """Land every row that can be landed."""
+        report = WriteReport(failures=self._report)
+        sound = [i for i in range(len(self._rows)) if i not in report.failures]
+        changed, unchanged = self._compare(connection, sound)
+        report.unchanged = len(unchanged)
+        known = {*changed, *unchanged}
+        new = [i for i in sound if i not in known]
+        raced: list[int] = []
+
+        def insert(part: list[int]) -> int:
+            try:
+                with connection.transaction():
+                    return self._copy(connection, self._leaf.table, part)
+            except psycopg.errors.UniqueViolation:
+                raced.extend(part)
+                return 0
+
+        def update(part: list[int]) -> int:
+            with connection.transaction():
+                return self._upsert(connection, part)
+
+        report.inserted = _halving(new, insert, report.failures)
+        report.updated = _halving([*changed, *raced], update, report.failures)
+        return report
+
+    def _compare(
+        self, connection: psycopg.Connection, sound: list[int]
+    ) -> tuple[list[int], list[int]]:
+        """Places of the rows that are there and have changed, and of those that have not."""
+        ids = self._ids[sound]
+        known = connection.execute(
+            sql.SQL(
+                """
+                SELECT asked.place, e.content_hash, e.embedding_fingerprint, e.metadata
+                FROM unnest(%s::uuid[]) WITH ORDINALITY AS asked (id, place)
+                JOIN {} e ON e.namespace = %s AND e.embedding_model = %s AND e.id = asked.id
+                """
+            ).format(self._leaf.table),
+            [[UUID(bytes=i.tobytes()) for i in ids], self._leaf.namespace, self._leaf.model],
+            prepare=False,  # a plan made while the leaf was small reads all of it for each row
+        )
+        changed: list[int] = []
+        unchanged: list[int] = []
+        for place, content_hash, fingerprint, metadata in known:
+            i = sound[place - 1]
+            row = self._rows[i]
+            wanted = metadata if row.metadata is None else dict(row.metadata)
+            same = (row.content_hash, self._constants.fingerprint, wanted) == (
+                content_hash,
+                fingerprint,
+                metadata,
+            )
+            (unchanged if same else changed).append(i)
+            self._known_metadata[i] = metadata
+        return changed, unchanged
+
+    def _copy(self, connection: psycopg.Connection, table: sql.Identifier, part: list[int]) -> int:
+        copied = 0
+        with landing(connection, table, COLUMNS) as target, connection.cursor() as cursor:
+            statement = _COPY.format(target, _COLUMN_LIST)
+            for start in range(0, len(part), STATEMENT_ROWS):
+                with cursor.copy(statement) as copy:
+                    for block in self._packed(part[start : start + STATEMENT_ROWS]):
+                        copy.write(block)
+                copied += cursor.rowcount
+        return copied
+
+    def _upsert(self, connection: psycopg.Connection, part: list[int]) -> int:
+        connection.execute(_STAGING)
+        connection.execute("TRUNCATE staged_embeddings")
+        self._copy(connection, sql.Identifier("staged_embeddings"), part)
+        return connection.execute(
+            sql.SQL(
+                """
+                INSERT INTO {leaf} AS known ({columns})
+                SELECT {columns} FROM staged_embeddings
+                ON CONFLICT (namespace, embedding_model, id) DO UPDATE SET
+                    content_hash = excluded.content_hash,
+                    content_preview = excluded.content_preview,
+                    embedding = excluded.embedding,
+                    embedding_fingerprint = excluded.embedding_fingerprint,
+                    metadata = excluded.metadata,
+                    segment = excluded.segment,
+                    updated_at = now()
+                WHERE (known.content_hash, known.embedding_fingerprint, known.metadata)
+                    IS DISTINCT FROM
+                    (excluded.content_hash, excluded.embedding_fingerprint, excluded.metadata)
+                """
+            ).format(leaf=self._leaf.table, columns=_COLUMN_LIST)
+        ).rowcount
+
+    def _packed(self, part: list[int]) -> Iterator[bytes]:
+        return pack(
+            [self._with_metadata(i) for i in part],
+            self._ids[part],
+            self._vectors[part],
+            self._constants,
+        )
+
+    def _with_metadata(self, i: int) -> EmbeddingRow:
+        row = self._rows[i]
+        return row._replace(metadata=self._known_metadata.get(i)) if row.metadata is None else row
+
+
+def _halving(
+    part: list[int], attempt: Callable[[list[int]], int], failures: dict[int, ItemError]
+) -> int:
+    """How many rows the attempts changed; what the server refuses is halved down to one row."""
+    if not part:
+        return 0
+    try:
+        return attempt(part)
+    except (psycopg.DataError, psycopg.IntegrityError) as error:
+        if len(part) == 1:
+            failures[part[0]] = ItemError(
+                "refused",
+                f"The database refused the row: {_first_line(error)}.",
+                "Mend the item and run the stage again.",
+            )
+            return 0
+    middle = len(part) // 2
+    return _halving(part[:middle], attempt, failures) + _halving(part[middle:], attempt, failures)
+
+
+def _first_line(error: psycopg.Error) -> str:
+    return (error.diag.message_primary or str(error).partition("\n")[0]).rstrip(".")
+
+
+def _destination(connection: psycopg.Connection, leaf: Leaf) -> tuple[int, IndexSettings]:
+    row: tuple[int, dict[str, Any]] | None = connection.execute(
+        "SELECT open_segment, index_settings FROM embedding_collections WHERE id = %s",
+        [leaf.collection_id],
+    ).fetchone()
+    if row is None:
+        raise UsageError(
+            f"{leaf.namespace} has no collection of the model {leaf.model}.",
+            "Create it with `greenlang-vectors collections create`.",
+        )
+    return row[0], IndexSettings(**row[1])

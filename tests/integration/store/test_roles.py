@@ -1,0 +1,637 @@
+"""Tenants are kept apart by PostgreSQL: what raw SQL from a tenant's own connection can do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import LiteralString
+from urllib.parse import quote, urlsplit, urlunsplit
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg import errors, sql
+
+from greenlang_vectors.errors import UnknownNamespace, UsageError
+from greenlang_vectors.store import embedded, leaves, namespaces, roles, schema
+from greenlang_vectors.store.database import Database
+from greenlang_vectors.store.leaves import Leaf
+
+pytestmark = pytest.mark.integration
+
+Connect = Callable[..., psycopg.Connection]
+
+PASSWORD = "correct horse battery"  # noqa: S105 - of logins that live as long as a test
+DIMENSIONS = 8
+MODEL = "test-model"
+
+UNBOUND = {"alembic_version", "embedding_cache"}
+"""Tables whose rows belong to no namespace."""
+
+VALUES = {
+    "uuid": "gen_random_uuid()",
+    "embedding": f"'{[1.0] * DIMENSIONS}'",
+    "jsonb": "'{}'",
+    "boolean": "true",
+    "timestamp with time zone": "now()",
+    "bytea": "'x'",
+    "ARRAY": "'{}'",
+}
+"""What a column of a type or name is filled with; else 1 where it is a number, or text."""
+CHECKED = {"origin": "'sdk'", "state": "'current'", "operation": "'INSERT'"}
+"""Columns that take certain words only."""
+
+
+@dataclass(frozen=True)
+class Tenants:
+    """Two namespaces filled alike."""
+
+    ours: str
+    theirs: str
+
+
+@pytest.fixture(scope="module")
+def superuser(server: str, database: Database) -> Iterator[psycopg.Connection]:
+    url = urlunsplit(urlsplit(server)._replace(path=urlsplit(database.url).path))
+    with psycopg.connect(url, autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture(scope="module")
+def tenants(database: Database, superuser: psycopg.Connection) -> Tenants:
+    made = Tenants(f"ours-{uuid4().hex[:6]}", f"theirs-{uuid4().hex[:6]}")
+    for name in (made.ours, made.theirs):
+        with database.connect() as connection:
+            namespaces.register(connection, name)
+            leaves.ensure_leaf(connection, Leaf(name, MODEL, DIMENSIONS))
+        fill(superuser, name)
+    return made
+
+
+def fill(superuser: psycopg.Connection, namespace: str) -> None:
+    """A row in every table, with the namespace's name in each text that has room for it."""
+    superuser.execute("SET session_replication_role = replica")
+    known = {"namespace": f"'{namespace}'", "embedding_model": f"'{MODEL}'", **CHECKED}
+    for table in {*namespaced_tables(superuser)} - {"namespaces", "embedding_collections"}:
+        columns = superuser.execute(
+            "SELECT column_name, data_type, coalesce(character_maximum_length, 999)"
+            " FROM information_schema.columns WHERE table_name = %s AND is_generated = 'NEVER'"
+            " AND is_identity = 'NO' AND (column_default IS NULL OR column_name = 'namespace')",
+            [table],
+        ).fetchall()
+        text = {
+            name: f"'{f'the secret of {namespace} in {table}'[:length]}'"
+            if "char" in kind or kind == "text"
+            else "1"
+            for name, kind, length in columns
+        }
+        values = [
+            known.get(name) or VALUES.get(kind) or VALUES.get(name) or text[name]
+            for name, kind, _ in columns
+        ]
+        superuser.execute(
+            sql.SQL("INSERT INTO {} ({}) VALUES ({})").format(
+                sql.Identifier(table),
+                sql.SQL(", ").join(sql.Identifier(name) for name, _, _ in columns),
+                sql.SQL(", ").join(map(sql.SQL, values)),
+            )
+        )
+    superuser.execute("RESET session_replication_role")
+
+
+@pytest.fixture(scope="module")
+def connect(database: Database) -> Iterator[Connect]:
+    """Connects as a fresh login with these rights: (role, namespace or None), ..."""
+    opened: dict[str, psycopg.Connection] = {}
+
+    def as_login(*rights: tuple[roles.Right, str | None]) -> psycopg.Connection:
+        login = f"t_{uuid4().hex[:10]}"
+        with database.connect() as connection:
+            for right, namespace in rights:
+                where = [namespace] if namespace else []
+                roles.create_login(connection, login, right, where, PASSWORD)
+        opened[login] = psycopg.connect(url_of(database, login), autocommit=True)
+        return opened[login]
+
+    yield as_login
+    with database.connect() as connection:
+        for login, tenant in opened.items():
+            tenant.close()
+            roles.drop_login(connection, login)
+
+
+@pytest.fixture(scope="module")
+def reader(connect: Connect, tenants: Tenants) -> psycopg.Connection:
+    return connect(("reader", tenants.ours))
+
+
+@pytest.fixture(scope="module")
+def writer(connect: Connect, tenants: Tenants) -> psycopg.Connection:
+    return connect(("writer", tenants.ours))
+
+
+def url_of(database: Database, login: str, password: str = PASSWORD) -> str:
+    return urlunsplit(urlsplit(database.url)._replace(netloc=f"{login}:{quote(password)}@"))
+
+
+def tables(connection: psycopg.Connection, *, partitions: bool) -> list[str]:
+    """Every table of the schema, or every partition and leaf."""
+    return [
+        name
+        for (name,) in connection.execute(
+            "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace"
+            " AND relkind IN ('r', 'p') AND relispartition = %s ORDER BY 1",
+            [partitions],
+        )
+    ]
+
+
+def namespaced_tables(connection: psycopg.Connection) -> list[str]:
+    return [table for table in tables(connection, partitions=False) if table not in UNBOUND]
+
+
+def partitions_of(connection: psycopg.Connection, namespace: str) -> list[str]:
+    found = tables(connection, partitions=True)
+    return [table for table in found if table.partition("__")[0].endswith(f"_{namespace}")]
+
+
+def count(connection: psycopg.Connection, table: str) -> int:
+    query = sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(table))
+    row = connection.execute(query).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def shown(connection: psycopg.Connection, table: str) -> str:
+    """Every row it is shown, as text."""
+    query = sql.SQL("SELECT t::text FROM {} t").format(sql.Identifier(table))
+    return "\n".join(row for (row,) in connection.execute(query))
+
+
+# What is set up
+
+
+@pytest.mark.usefixtures("tenants")
+def test_every_table_with_rows_of_namespaces_is_secured(database: Database) -> None:
+    with database.connect() as connection:
+        unsecured = connection.execute(
+            """
+            SELECT relname FROM pg_class
+            WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')
+              AND relname <> ALL(%s) AND NOT (
+                  relrowsecurity AND relowner = 'vector_admin'::regrole
+                  AND EXISTS (SELECT FROM pg_policy WHERE polrelid = pg_class.oid))
+            """,
+            [list(UNBOUND)],
+        ).fetchall()
+        views = connection.execute(
+            "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace"
+            " AND relkind IN ('v', 'm') AND relacl IS NOT NULL"
+        ).fetchall()
+    assert unsecured == [], "end the migration that makes it with SELECT secure_schema()"
+    assert views == [], "a view shows the rows its owner sees, whoever asks"
+
+
+def test_the_application_is_no_superuser(database: Database) -> None:
+    with database.connect() as connection:
+        assert connection.execute(
+            "SELECT rolsuper, rolbypassrls, rolcreatedb, rolreplication FROM pg_roles"
+            " WHERE rolname = session_user"
+        ).fetchone() == (False, False, False, False)
+
+
+def test_databases_of_one_server_may_be_set_up_at_once(
+    server: str,
+) -> None:
+    names = [f"shared-{uuid4().hex[:6]}" for _ in range(20)]
+    urls = [embedded.owned_database(server, f"test_{uuid4().hex[:12]}") for _ in range(3)]
+    with ProcessPoolExecutor(3, get_context("spawn")) as pool:
+        assert list(pool.map(set_up, urls, [names] * 3)) == [sorted(names)] * 3
+
+
+def set_up(url: str, names: list[str]) -> list[str]:
+    with psycopg.connect(url, autocommit=True) as connection:
+        schema.migrate(connection)
+        for name in names:
+            namespaces.register(connection, name)
+        return [namespace.name for namespace in namespaces.list_all(connection)]
+
+
+# Reading
+
+
+def test_a_reader_sees_its_own_rows_alone_through_any_table(
+    reader: psycopg.Connection, superuser: psycopg.Connection, tenants: Tenants
+) -> None:
+    for table in namespaced_tables(superuser):
+        assert tenants.theirs in shown(superuser, table), f"{table} was not filled"
+        assert tenants.ours in shown(reader, table), table
+        assert tenants.theirs not in shown(reader, table), table
+
+
+def test_a_reader_may_open_its_own_partitions_alone(
+    reader: psycopg.Connection, superuser: psycopg.Connection, tenants: Tenants
+) -> None:
+    ours, theirs = (partitions_of(superuser, n) for n in (tenants.ours, tenants.theirs))
+    assert len(ours) == len(theirs) > len(namespaces.PARTITIONED_TABLES)
+    for table in ours:
+        assert count(reader, table) == 1, table
+    for table in [*theirs, "embedding_cache", "pg_authid"]:
+        with pytest.raises(errors.InsufficientPrivilege):
+            count(reader, table)
+        with pytest.raises(errors.InsufficientPrivilege):
+            reader.execute(sql.SQL("COPY {} TO STDOUT").format(sql.Identifier(table)))
+
+
+def test_a_grant_given_by_mistake_shows_nothing(
+    database: Database, reader: psycopg.Connection, tenants: Tenants
+) -> None:
+    with database.connect() as connection:
+        before = {t: shown(reader, t) for t in namespaced_tables(connection)}
+        connection.execute("GRANT SELECT ON ALL TABLES IN SCHEMA public TO PUBLIC")
+        try:
+            for table in partitions_of(connection, tenants.theirs):
+                assert count(reader, table) == 0, table
+            assert {t: shown(reader, t) for t in before} == before
+        finally:
+            connection.execute("REVOKE SELECT ON ALL TABLES IN SCHEMA public FROM PUBLIC")
+
+
+def test_functions_of_the_tenant_are_shown_nothing(
+    reader: psycopg.Connection, tenants: Tenants
+) -> None:
+    """A cheap function is tried first, a cast that fails tells its value: but of own rows only."""
+    told: list[str] = []
+    reader.add_notice_handler(lambda notice: told.append(notice.message_primary or ""))
+    reader.execute(
+        """
+        CREATE FUNCTION pg_temp.tell(value text) RETURNS boolean LANGUAGE plpgsql
+        COST 0.0000001 AS $$ BEGIN RAISE NOTICE '%', value; RETURN true; END $$
+        """
+    )
+    for table in ("documents", "document_chunks", "namespaces", "vector_embeddings"):
+        reader.execute(
+            sql.SQL("SELECT FROM {0} t WHERE pg_temp.tell(t::text)").format(sql.Identifier(table))
+        )
+    assert any(tenants.ours in line for line in told)
+    assert not [line for line in told if tenants.theirs in line]
+    with pytest.raises(errors.InvalidTextRepresentation) as caught:
+        reader.execute("SELECT FROM dead_letters WHERE message::integer = 1")
+    assert tenants.theirs not in str(caught.value)
+    reader.execute(
+        "SELECT FROM dead_letters WHERE namespace = %s AND message::int = 1", [tenants.theirs]
+    )
+
+
+@pytest.mark.usefixtures("tenants")
+def test_statistics_of_rows_tell_nothing(
+    reader: psycopg.Connection, superuser: psycopg.Connection
+) -> None:
+    superuser.execute("ANALYZE")
+    query = "SELECT tablename FROM pg_stats WHERE schemaname = 'public' AND tablename <> ALL(%s)"
+    assert superuser.execute(query, [list(UNBOUND)]).fetchall()
+    assert reader.execute(query, [list(UNBOUND)]).fetchall() == []
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SET ROLE vector_reader",
+        "SET ROLE vector_writer",
+        "SET ROLE vector_admin",
+        "SET ROLE greenlang_owner",
+        "SET SESSION AUTHORIZATION postgres",
+        "GRANT vector_reader TO CURRENT_USER",
+        "ALTER ROLE CURRENT_USER BYPASSRLS",
+        "ALTER ROLE CURRENT_USER CREATEROLE",
+        "CREATE ROLE sneaked",
+        "SELECT rolpassword FROM pg_authid",
+        "SELECT passwd FROM pg_shadow",
+        "SET session_replication_role = replica",
+        "ALTER TABLE documents DISABLE ROW LEVEL SECURITY",
+        "CREATE POLICY mine ON documents USING (true)",
+        "DROP POLICY read ON documents",
+        "CREATE TABLE public.planted (x integer)",
+        "CREATE FUNCTION public.planted() RETURNS integer LANGUAGE sql AS 'SELECT 1'",
+        "SELECT secure_schema()",
+        "SELECT forget_namespace('csrd')",
+        "TRUNCATE document_chunks",
+        "CREATE INDEX ON documents (title)",
+        "CREATE TRIGGER t BEFORE INSERT ON documents FOR EACH ROW EXECUTE FUNCTION"
+        " suppress_redundant_updates_trigger()",
+        "COPY documents TO PROGRAM 'cat'",
+        "SELECT pg_read_file('PG_VERSION')",
+    ],
+)
+def test_a_tenant_cannot_raise_itself(writer: psycopg.Connection, statement: LiteralString) -> None:
+    with pytest.raises(errors.InsufficientPrivilege):
+        writer.execute(statement)
+
+
+def test_switching_row_security_off_is_an_error(reader: psycopg.Connection) -> None:
+    with reader.transaction(force_rollback=True):
+        reader.execute("SET LOCAL row_security = off")
+        with pytest.raises(errors.InsufficientPrivilege), reader.transaction():
+            count(reader, "documents")
+
+
+# Writing
+
+
+def test_a_reader_writes_nothing(reader: psycopg.Connection, superuser: psycopg.Connection) -> None:
+    for table in [*namespaced_tables(superuser), *UNBOUND]:
+        for statement in ("DELETE FROM {}", "INSERT INTO {} DEFAULT VALUES", "TRUNCATE {}"):
+            with pytest.raises(errors.InsufficientPrivilege):
+                reader.execute(sql.SQL(statement).format(sql.Identifier(table)))
+    with pytest.raises(errors.InsufficientPrivilege):
+        reader.execute("UPDATE documents SET title = 'x'")
+    with pytest.raises(errors.InsufficientPrivilege):
+        reader.execute("SELECT FROM documents FOR UPDATE")
+
+
+def test_a_writer_changes_its_own_rows_alone(
+    writer: psycopg.Connection, superuser: psycopg.Connection, tenants: Tenants
+) -> None:
+    before = {t: shown(superuser, t) for t in partitions_of(superuser, tenants.theirs)}
+    with writer.transaction(force_rollback=True):
+        assert writer.execute("UPDATE documents SET title = 'mine'").rowcount == 1
+        assert writer.execute("UPDATE embedding_jobs SET status = 'failed'").rowcount == 1
+        for table in ("document_chunks", "vector_embeddings", "dead_letters"):
+            deleted = writer.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table)))
+            assert deleted.rowcount == 1, table
+        assert {t: shown(superuser, t) for t in before} == before
+    for theirs in before:
+        for statement in ("DELETE FROM {}", "TRUNCATE {}", "INSERT INTO {} DEFAULT VALUES"):
+            with pytest.raises(errors.InsufficientPrivilege):
+                writer.execute(sql.SQL(statement).format(sql.Identifier(theirs)))
+
+
+def test_a_writer_plants_nothing_with_another(writer: psycopg.Connection, tenants: Tenants) -> None:
+    copied = (
+        "INSERT INTO dead_letters (namespace, id, stage, item, reason, message, remedy)"
+        " SELECT %s, gen_random_uuid(), stage, item, reason, message, remedy FROM dead_letters"
+    )
+    with pytest.raises(errors.InsufficientPrivilege):
+        writer.execute(copied, [tenants.theirs])
+    with pytest.raises(errors.InsufficientPrivilege):
+        writer.execute("UPDATE dead_letters SET namespace = %s", [tenants.theirs])
+    writer.execute(copied, [tenants.ours])
+
+
+def test_a_writer_writes_no_measurement_check_or_registry_row(
+    writer: psycopg.Connection, superuser: psycopg.Connection
+) -> None:
+    written = {
+        "documents",
+        "document_chunks",
+        "vector_embeddings",
+        "embedding_jobs",
+        "dead_letters",
+    }
+    for table in {*namespaced_tables(superuser), *UNBOUND} - written:
+        for statement in ("DELETE FROM {}", "INSERT INTO {} DEFAULT VALUES"):
+            with pytest.raises(errors.InsufficientPrivilege):
+                writer.execute(sql.SQL(statement).format(sql.Identifier(table)))
+    with pytest.raises(errors.InsufficientPrivilege):
+        writer.execute("DELETE FROM documents")
+
+
+def test_a_key_of_another_tenant_is_not_told_from_a_free_one(
+    writer: psycopg.Connection, superuser: psycopg.Connection, tenants: Tenants
+) -> None:
+    """Every unique key holds the namespace: taking one of theirs neither fails nor shows."""
+    row = superuser.execute(
+        "SELECT id FROM dead_letters WHERE namespace = %s", [tenants.theirs]
+    ).fetchone()
+    assert row is not None
+    with writer.transaction(force_rollback=True):
+        assert (
+            writer.execute(
+                "INSERT INTO dead_letters (namespace, id, stage, item, reason, message, remedy)"
+                " VALUES (%s, %s, '', '', '', '', '') ON CONFLICT DO NOTHING",
+                [tenants.ours, row[0]],
+            ).rowcount
+            == 1
+        )
+
+
+def test_a_reader_here_who_writes_there_does_not_write_here(
+    connect: Connect, tenants: Tenants
+) -> None:
+    both = connect(("reader", tenants.ours), ("writer", tenants.theirs))
+    with both.transaction(force_rollback=True):
+        assert both.execute("SELECT count(*) FROM documents").fetchone() == (2,)
+        changed = both.execute("UPDATE documents SET title = 'x' RETURNING namespace")
+        assert changed.fetchall() == [(tenants.theirs,)]
+    everywhere = connect(("reader", None), ("writer", tenants.ours))
+    with everywhere.transaction(force_rollback=True):
+        changed = everywhere.execute("UPDATE documents SET title = 'x' RETURNING namespace")
+        assert changed.fetchall() == [(tenants.ours,)]
+
+
+# Readers, writers and admins of every namespace
+
+
+def test_the_roles_of_all_namespaces_do_what_the_prd_says(
+    connect: Connect, superuser: psycopg.Connection, tenants: Tenants
+) -> None:
+    for right in ("reader", "writer", "admin"):
+        login = connect((right, None))
+        for table in namespaced_tables(superuser):
+            assert tenants.ours in shown(login, table), (right, table)
+            assert tenants.theirs in shown(login, table), (right, table)
+        with login.transaction(force_rollback=True):
+            if right == "reader":
+                with pytest.raises(errors.InsufficientPrivilege):
+                    login.execute("UPDATE documents SET title = 'x'")
+            else:
+                assert login.execute("UPDATE documents SET title = 'x'").rowcount == 2
+        if right != "admin":
+            with pytest.raises(errors.InsufficientPrivilege):
+                login.execute("TRUNCATE vector_embeddings")
+
+
+def test_an_admin_makes_and_removes_namespaces_and_their_roles(
+    connect: Connect, database: Database, superuser: psycopg.Connection
+) -> None:
+    name = f"short-{uuid4().hex[:6]}"
+    admin = connect(("admin", None))
+    namespaces.register(admin, name)
+    leaves.ensure_leaf(admin, Leaf(name, MODEL, DIMENSIONS))
+    owners = superuser.execute(
+        "SELECT DISTINCT relowner::regrole::text FROM pg_class WHERE relname = ANY(%s)",
+        [partitions_of(superuser, name)],
+    ).fetchall()
+    assert owners == [("vector_admin",)]
+    tenant = connect(("writer", name))
+    assert tenant.execute("SELECT name FROM namespaces").fetchall() == [(name,)]
+    with database.connect() as other:
+        namespaces.drop(other, name)
+    assert (
+        superuser.execute(
+            "SELECT FROM pg_roles WHERE rolname LIKE %s", [f"vector_%{name}"]
+        ).rowcount
+        == 0
+    )
+    with pytest.raises(errors.InsufficientPrivilege):
+        tenant.execute("SELECT name FROM namespaces")
+    namespaces.register(admin, name)
+    with pytest.raises(errors.InsufficientPrivilege):
+        tenant.execute("SELECT name FROM namespaces")
+
+
+def test_what_is_made_after_the_login_is_reached_and_secured_too(
+    database: Database, connect: Connect, tenants: Tenants
+) -> None:
+    tenant, other = connect(("reader", tenants.ours)), connect(("reader", tenants.theirs))
+    leaf = Leaf(tenants.ours, "second-model", DIMENSIONS)
+    with database.connect() as connection:
+        leaves.ensure_leaf(connection, leaf)
+    assert count(tenant, leaf.name) == 0
+    with pytest.raises(errors.InsufficientPrivilege):
+        count(other, leaf.name)
+
+
+# Searching under row-level security
+
+
+def test_a_tenant_search_is_pruned_and_uses_the_index(database: Database, connect: Connect) -> None:
+    name = f"search-{uuid4().hex[:6]}"
+    leaf = Leaf(name, MODEL, DIMENSIONS)
+    with database.connect() as connection:
+        namespaces.register(connection, name)
+        leaves.ensure_leaf(connection, leaf)
+        connection.execute(
+            "INSERT INTO vector_embeddings (namespace, id, source_type, source_id, content_hash,"
+            " embedding, embedding_model, embedding_fingerprint)"
+            " SELECT %s, gen_random_uuid(), 'd', gen_random_uuid(), '',"
+            "        ARRAY(SELECT random() FROM generate_series(1, 8) WHERE i > 0)::vector, %s, 'f'"
+            " FROM generate_series(1, 2000) i",
+            [name, MODEL],
+        )
+        connection.execute(
+            sql.SQL(
+                "CREATE INDEX ON {} USING hnsw ((embedding::vector(8)) vector_cosine_ops)"
+            ).format(leaf.table)
+        )
+        leaves.analyze(connection, leaf)
+    tenant = connect(("reader", name))
+    for where in ("namespace = %(namespace)s AND embedding_model = %(model)s", "true"):
+        plan = "\n".join(
+            line
+            for (line,) in tenant.execute(
+                sql.SQL(
+                    "EXPLAIN SELECT id FROM vector_embeddings WHERE {}"
+                    " ORDER BY embedding::vector(8) <=> '[1,2,3,4,5,6,7,8]' LIMIT 10"
+                ).format(sql.SQL(where)),
+                {"namespace": name, "model": MODEL},
+            )
+        )
+        assert [line for line in plan.splitlines() if "Scan" in line] == [
+            line
+            for line in plan.splitlines()
+            if f'Index Scan using "{leaf.name}_embedding_idx"' in line
+        ], plan
+
+
+# Logins
+
+
+def test_passwords_are_asked_for_and_reach_the_server_as_verifiers(
+    database: Database, connect: Connect, tenants: Tenants, superuser: psycopg.Connection
+) -> None:
+    login = connect(("reader", tenants.ours)).info.user
+    stored = superuser.execute(
+        "SELECT rolpassword FROM pg_authid WHERE rolname = %s", [login]
+    ).fetchone()
+    assert stored is not None
+    assert stored[0].startswith("SCRAM-SHA-256$")
+    with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+        psycopg.connect(url_of(database, login, "wrong password"))
+
+
+def test_the_password_never_leaves_the_process(
+    database: Database,
+    superuser: psycopg.Connection,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Even a server that logs every statement, and an error that repeats one, tells nothing."""
+    log = superuser.execute("SELECT current_setting('data_directory') || '/log'").fetchone()
+    assert log is not None
+    login = f"t_{uuid4().hex[:10]}"
+    superuser.execute("ALTER SYSTEM SET log_statement = 'all'")
+    superuser.execute("SELECT pg_reload_conf()")
+    try:
+        with caplog.at_level("DEBUG"), database.connect() as connection:
+            roles.create_login(connection, login, "reader", [], PASSWORD)
+            roles.drop_login(connection, login)
+    finally:
+        superuser.execute("ALTER SYSTEM RESET log_statement")
+        superuser.execute("SELECT pg_reload_conf()")
+    text = Path(log[0]).read_text("utf-8")
+    assert f'ALTER ROLE "{login}" PASSWORD' in text
+    assert PASSWORD not in text + caplog.text
+
+
+def test_access_is_listed_and_a_second_right_is_added(
+    database: Database, connect: Connect, tenants: Tenants
+) -> None:
+    login = connect(("reader", tenants.ours), ("writer", tenants.theirs)).info.user
+    with database.connect() as connection:
+        found = [a for a in roles.list_access(connection) if a.login == login]
+    assert found == [
+        roles.Access(login, "reader", tenants.ours),
+        roles.Access(login, "writer", tenants.theirs),
+    ]
+
+
+def test_a_dropped_login_loses_its_rights_at_once(database: Database, tenants: Tenants) -> None:
+    login = f"t_{uuid4().hex[:10]}"
+    with database.connect() as connection:
+        roles.create_login(connection, login, "reader", [tenants.ours], PASSWORD)
+        with psycopg.connect(url_of(database, login), autocommit=True) as tenant:
+            assert count(tenant, "documents") == 1
+            roles.drop_login(connection, login)
+            with pytest.raises(psycopg.Error):
+                count(tenant, "documents")
+        with pytest.raises(UsageError):
+            roles.drop_login(connection, login)
+
+
+@pytest.mark.parametrize(
+    ("login", "right", "where", "password"),
+    [
+        ("Upper", "reader", [], PASSWORD),
+        ("a b", "reader", [], PASSWORD),
+        ("x" * 64, "reader", [], PASSWORD),
+        ("vector_admin", "reader", [], PASSWORD),
+        ("pg_monitor", "reader", [], PASSWORD),
+        ("greenlang_owner", "reader", [], PASSWORD),
+        ("postgres", "reader", [], PASSWORD),
+        ("boss", "admin", ["any"], PASSWORD),
+        ("short", "reader", [], "eleven char"),
+    ],
+)
+def test_a_login_that_cannot_be_is_refused_and_nothing_is_made(
+    database: Database,
+    login: str,
+    right: roles.Right,
+    where: list[str],
+    password: str,
+) -> None:
+    with database.connect() as connection:
+        before = connection.execute("SELECT * FROM pg_roles ORDER BY 1").fetchall()
+        with pytest.raises(UsageError) as caught:
+            roles.create_login(connection, login, right, where, password)
+        assert password not in str(caught.value)
+        assert connection.execute("SELECT * FROM pg_roles ORDER BY 1").fetchall() == before
+
+
+def test_an_unknown_namespace_is_refused(database: Database) -> None:
+    with database.connect() as connection:
+        with pytest.raises(UnknownNamespace):
+            roles.create_login(connection, "nobody", "reader", ["nowhere"], PASSWORD)
+        assert not [a for a in roles.list_access(connection) if a.login == "nobody"]

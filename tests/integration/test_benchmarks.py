@@ -1,0 +1,89 @@
+"""The benchmarks of the store measure what they say: run small, for their structure."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from benchmarks import index_build, rows, sustained, write_path
+from benchmarks.vectors import VectorSource
+
+pytestmark = pytest.mark.integration
+
+
+def test_vectors_repeat_and_differ_by_seed() -> None:
+    first, again = VectorSource(1).take(300), VectorSource(1).take(300)
+    assert np.array_equal(first, again)
+    assert np.allclose(np.linalg.norm(first, axis=1), 1, atol=1e-5)
+    other = VectorSource(2).take(300)
+    assert not np.array_equal(first, other)
+
+
+def test_vectors_of_another_seed_have_neighbours() -> None:
+    queries, vectors = VectorSource(2).take(100), VectorSource(1).take(5_000)
+    independent = np.random.default_rng(0).normal(size=vectors.shape).astype(np.float32)
+    independent /= np.linalg.norm(independent, axis=1, keepdims=True)
+    assert np.median((queries @ vectors.T).max(axis=1)) > (queries @ independent.T).max()
+
+
+def test_row_numbers_survive_their_keys() -> None:
+    for number in (0, 19, 20, 123_457):
+        row = rows.row(number)
+        assert rows.number_of(row.source_id, row.chunk_index) == number
+        changed = rows.row(number, revision=1)
+        assert (changed.source_id, changed.chunk_index) == (row.source_id, row.chunk_index)
+        assert changed.content_hash != row.content_hash
+        assert row.preview is not None
+        assert len(row.preview) == 500
+
+
+def test_write_path_measures_every_way(server: str) -> None:
+    sizes = write_path.Sizes(rows=200, batch=100, repetitions=2, dimensions=32)
+    rates = write_path.measure(server, sizes, python=None)
+    assert set(rates) == {
+        write_path.FLOOR,
+        write_path.TOASTED,
+        write_path.EMPTY,
+        write_path.MORE,
+        write_path.UNCHANGED,
+        write_path.CHANGED,
+    }
+    assert all(len(each) == 2 and min(each) > 0 for each in rates.values())
+
+
+def test_ratio_compares_within_a_repetition() -> None:
+    rates = {"ours": [10.0, 40.0, 90.0], "floor": [10.0, 20.0, 30.0]}
+    assert write_path.ratio(rates, "ours", "floor") == 2
+
+
+def test_index_build_finds_what_is_near_through_every_kind(server: str) -> None:
+    sizes = index_build.Sizes(rows=400, queries=20, repetitions=1, dimensions=64)
+    built = index_build.measure(server, sizes)
+    assert set(built) == set(index_build.KINDS)
+    for title, each in built.items():
+        assert each.size_bytes > 0
+        assert min(each.seconds) > 0
+        assert min(searched.recall for searched in each.searched.values()) > 0.5, title
+    assert len(built["HNSW, vector"].plain_seconds) == 1
+    assert not built["HNSW, halfvec"].plain_seconds
+
+
+def test_sustained_sees_what_was_committed(server: str) -> None:
+    sizes = sustained.Sizes(
+        rows=400,
+        seconds=1,
+        rows_per_second=400,
+        unpaced_rows=200,
+        batch=50,
+        idle_seconds=0.5,
+        window_seconds=0.5,
+        dimensions=32,
+    )
+    outcomes = sustained.measure(server, sizes, sustained.WAYS[-3:])
+    for title, outcome in outcomes.items():
+        assert outcome.inserted > 0, title
+        assert outcome.found == outcome.checked > 0, title
+        assert outcome.idle.recall == pytest.approx(1), title
+        assert all(window.recall > 0.9 for window in outcome.windows if window.searches), title
+        assert 0 < outcome.p50_ms <= outcome.p99_ms, title
+    assert len(outcomes) == 3
