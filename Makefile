@@ -38,7 +38,7 @@ stop:
 	@test ! -x $(BIN)/greenlang-vectors || $(BIN)/greenlang-vectors server stop
 
 clean: stop
-	rm -rf .venv .greenlang build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-peers .greenlang build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 .venv/installed: pyproject.toml constraints.txt | .venv/bin/pip
 	$(BIN)/pip install --disable-pip-version-check -c constraints.txt -e .

@@ -41,7 +41,13 @@ def row(number: int, revision: int = 0) -> EmbeddingRow:
         chunk_index=chunk,
         content_hash=hashlib.sha256(f"{number}/{revision}".encode()).hexdigest(),
         preview=_TEXT[start : start + PREVIEW_CHARACTERS],
-        metadata={"regulation": "CSRD", "article": number % 90, "page": chunk, "language": "en"},
+        metadata={
+            "regulation": "CSRD",
+            "article": number % 90,
+            "page": chunk,
+            "language": "en",
+            "source": "directive-2022-2464.html",
+        },
     )
 
 

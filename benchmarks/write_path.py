@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
+from typing import LiteralString
 
 import numpy as np
 import psycopg
@@ -35,6 +36,11 @@ CHANGED = "write again, every text and vector changed"
 
 Batches = list[tuple[Sequence[EmbeddingRow], NDArray[np.float32]]]
 _COPY_BYTES = 256 * 1024
+_OUT_OF_LINE: LiteralString = "CREATE TABLE floor AS SELECT * FROM vector_embeddings WITH NO DATA"
+_IN_LINE: LiteralString = (
+    "CREATE TABLE floor WITH (toast_tuple_target = 8160)"
+    " AS SELECT * FROM vector_embeddings WITH NO DATA"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +86,8 @@ def measure(server_url: str, sizes: Sizes, python: Path | None) -> Rates:
             peers.save_rows(Path(folder), source.take(sizes.peer_rows))
             rates |= {peer: [] for peer in peers.PEERS}
         for _ in range(sizes.repetitions):
-            for way, options in ((FLOOR, " WITH (toast_tuple_target = 8160)"), (TOASTED, "")):
-                rates[way].append(sizes.rows / _bare_copy(connection, packed, options, clock))
+            for way, statement in ((FLOOR, _IN_LINE), (TOASTED, _OUT_OF_LINE)):
+                rates[way].append(sizes.rows / _bare_copy(connection, packed, statement, clock))
             drop_leaf(connection, leaf)
             new_leaf(connection, sizes.dimensions)
             for way, batches in (
@@ -119,11 +125,9 @@ def _packed(connection: psycopg.Connection, leaf: Leaf, batches: Batches) -> lis
 
 
 def _bare_copy(
-    connection: psycopg.Connection, packed: list[bytes], options: str, clock: Clock
+    connection: psycopg.Connection, packed: list[bytes], create: LiteralString, clock: Clock
 ) -> float:
-    connection.execute(
-        f"CREATE TABLE floor{options} AS SELECT * FROM vector_embeddings WITH NO DATA"
-    )
+    connection.execute(create)
     with clock() as took:
         for block in packed:
             with connection.cursor().copy("COPY floor FROM STDIN (FORMAT binary)") as copy:

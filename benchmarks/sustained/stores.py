@@ -23,7 +23,7 @@ from greenlang_vectors.store.identity import embedding_ids
 from greenlang_vectors.store.index_settings import IndexSettings
 from greenlang_vectors.store.leaves import Leaf
 from greenlang_vectors.store.maintenance import maintain
-from greenlang_vectors.store.packing import COLUMNS, BatchConstants, pack
+from greenlang_vectors.store.packing import COLUMNS, HEADER, TRAILER, BatchConstants, pack
 from greenlang_vectors.store.segments import cover, on_leaf
 from greenlang_vectors.store.writing import EmbeddingRow, write
 
@@ -182,8 +182,11 @@ class IndexedTable:
             sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, COLUMNS))
         )
         with connection.cursor().copy(statement) as copy:
-            for block in pack(rows, ids, vectors, BatchConstants(leaf, FINGERPRINT, 0)):
+            copy.write(HEADER)
+            metadata = [row.metadata for row in rows]
+            for block in pack(rows, metadata, ids, vectors, BatchConstants(leaf, FINGERPRINT, 0)):
                 copy.write(block)
+            copy.write(TRAILER)
 
     def _index(self, connection: psycopg.Connection, table: str) -> None:
         settings = Settings()

@@ -2,7 +2,7 @@
 
 Statement-level triggers write `vector_audit_log`; its migration says what a record holds. They
 see whole rows in transition tables, which spill to disk beyond `work_mem`; the writer's COPY
-statements (`writing.STATEMENT_ROWS`) are small enough for its default.
+statements (`writing.STATEMENT_BLOCKS`) are small enough for its default.
 """
 
 from __future__ import annotations

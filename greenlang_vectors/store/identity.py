@@ -36,13 +36,14 @@ def embedding_ids(
     """
     before = _SPACE.bytes + f"embedding\x1f{namespace}\x1f".encode()
     after = f"\x1f{model}".encode()
-    documents = {document: str(document).encode() for document, _ in chunks}
-    digests = b"".join(
-        hashlib.sha1(  # noqa: S324 - RFC 9562, version 5
-            b"%b%b\x1f%d%b" % (before, documents[document], index, after)
-        ).digest()[:16]
-        for document, index in chunks
-    )
+    beginnings: dict[int, bytes] = {}
+    digests = bytearray()
+    for document, index in chunks:
+        beginning = beginnings.get(document.int)
+        if beginning is None:
+            beginning = beginnings[document.int] = before + f"{document}\x1f".encode()
+        name = b"%b%d%b" % (beginning, index, after)
+        digests += hashlib.sha1(name).digest()[:16]  # noqa: S324 - RFC 9562, version 5
     ids = np.frombuffer(digests, dtype=np.uint8).reshape(-1, 16).copy()
     ids[:, 6] = ids[:, 6] & 0x0F | 0x50
     ids[:, 8] = ids[:, 8] & 0x3F | 0x80

@@ -36,11 +36,12 @@ COLUMNS = (
 )
 """The columns of a packed row, in their order."""
 
-BLOCK_ROWS = 500
-"""Rows packed at once: the server works on one block while the next is packed."""
+BLOCK_ROWS = 64
+"""Rows packed at once. A block of 384 dimensions fits into a socket's buffer (208 KiB on Linux):
+the server works on it while the next one is packed."""
 
-_HEADER = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
-_TRAILER = b"\xff\xff"
+HEADER = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
+TRAILER = b"\xff\xff"
 _NULL = b"\xff\xff\xff\xff"
 _length = Struct("!i").pack
 _encode_json = json.JSONEncoder(ensure_ascii=False).encode
@@ -92,25 +93,26 @@ class BatchConstants:
 
 def pack(
     rows: Sequence[EmbeddingRow],
+    metadata: Sequence[Mapping[str, object] | None],
     ids: NDArray[np.void],
     vectors: NDArray[np.float32],
     constants: BatchConstants,
 ) -> Iterator[bytes]:
-    """The rows as blocks of one binary COPY.
+    """The rows in blocks of BLOCK_ROWS, to stand between HEADER and TRAILER.
 
     Args:
+        metadata: of each row; None for none.
         ids: 16 bytes each, shape (n,).
         vectors: shape (n, dimensions).
     """
-    yield _HEADER
     for start in range(0, len(rows), BLOCK_ROWS):
         block = slice(start, start + BLOCK_ROWS)
-        yield _packed(rows[block], ids[block], vectors[block], constants)
-    yield _TRAILER
+        yield _packed(rows[block], metadata[block], ids[block], vectors[block], constants)
 
 
 def _packed(
     rows: Sequence[EmbeddingRow],
+    metadata: Sequence[Mapping[str, object] | None],
     ids: NDArray[np.void],
     vectors: NDArray[np.float32],
     constants: BatchConstants,
@@ -124,7 +126,7 @@ def _packed(
     fixed, width = table.tobytes(), constants.layout.itemsize
     parts: list[bytes] = []
     for i, row in enumerate(rows):
-        parts += (fixed[i * width : (i + 1) * width], *_texts(row), *_json(row.metadata))
+        parts += (fixed[i * width : (i + 1) * width], *_texts(row), *_json(metadata[i]))
     return b"".join(parts)
 
 

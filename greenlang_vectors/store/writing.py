@@ -22,11 +22,14 @@ from greenlang_vectors.store.bulk import landing
 from greenlang_vectors.store.identity import embedding_ids
 from greenlang_vectors.store.index_settings import IndexSettings
 from greenlang_vectors.store.leaves import Leaf
-from greenlang_vectors.store.packing import COLUMNS, BatchConstants, pack
+from greenlang_vectors.store.packing import COLUMNS, HEADER, TRAILER, BatchConstants, pack
 from greenlang_vectors.store.soundness import unsound
 
-STATEMENT_ROWS = 1500
-"""Rows of one COPY: what the audit trigger sees of them fits into the default `work_mem`."""
+STATEMENT_BLOCKS = 24
+"""Blocks of one COPY: what the audit trigger sees of them fits into the default `work_mem`."""
+
+SAMPLE_ROWS = 64
+"""Rows of a batch that are looked up to tell whether it is new; if so, it is copied at once."""
 
 _COPY = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)")
 _COLUMN_LIST = sql.SQL(", ").join(map(sql.Identifier, COLUMNS))
@@ -54,6 +57,12 @@ class EmbeddingRow(NamedTuple):
     content_hash: str
     preview: str | None
     metadata: Mapping[str, object] | None = None
+
+
+class _Stored(NamedTuple):
+    content_hash: str
+    fingerprint: str
+    metadata: Mapping[str, object]
 
 
 @dataclass
@@ -131,11 +140,7 @@ class _Batch:
     def write(self, connection: psycopg.Connection) -> WriteReport:
         """Land every row that can be landed."""
         report = WriteReport(failures=self._report)
-        sound = [i for i in range(len(self._rows)) if i not in report.failures]
-        changed, unchanged = self._compare(connection, sound)
-        report.unchanged = len(unchanged)
-        known = {*changed, *unchanged}
-        new = [i for i in sound if i not in known]
+        rest = [i for i in range(len(self._rows)) if i not in report.failures]
         raced: list[int] = []
 
         def insert(part: list[int]) -> int:
@@ -150,49 +155,58 @@ class _Batch:
             with connection.transaction():
                 return self._upsert(connection, part)
 
-        report.inserted = _halving(new, insert, report.failures)
+        if not self._known(connection, rest[:: max(1, len(rest) // SAMPLE_ROWS)]):
+            report.inserted = _halving(rest, insert, report.failures)
+            rest, raced = raced, []
+        known = self._known(connection, rest)
+        changed = [i for i in rest if i in known and not self._is_stored(i, known[i])]
+        report.unchanged = len(known) - len(changed)
+        self._known_metadata = {i: known[i].metadata for i in changed}
+        new = [i for i in rest if i not in known]
+        report.inserted += _halving(new, insert, report.failures)
         report.updated = _halving([*changed, *raced], update, report.failures)
         return report
 
-    def _compare(
-        self, connection: psycopg.Connection, sound: list[int]
-    ) -> tuple[list[int], list[int]]:
-        """Places of the rows that are there and have changed, and of those that have not."""
-        ids = self._ids[sound]
-        known = connection.execute(
+    def _known(self, connection: psycopg.Connection, places: list[int]) -> dict[int, _Stored]:
+        """What the leaf holds of the rows at these places."""
+        if not places:
+            return {}
+        found = connection.execute(
             sql.SQL(
                 """
                 SELECT asked.place, e.content_hash, e.embedding_fingerprint, e.metadata
                 FROM unnest(%s::uuid[]) WITH ORDINALITY AS asked (id, place)
-                JOIN {} e ON e.namespace = %s AND e.embedding_model = %s AND e.id = asked.id
+                CROSS JOIN LATERAL (
+                    SELECT content_hash, embedding_fingerprint, metadata FROM {}
+                    WHERE id = asked.id AND namespace = %s AND embedding_model = %s LIMIT 1
+                ) e
                 """
             ).format(self._leaf.table),
-            [[UUID(bytes=i.tobytes()) for i in ids], self._leaf.namespace, self._leaf.model],
-            prepare=False,  # a plan made while the leaf was small reads all of it for each row
+            [_array(self._ids[places]), self._leaf.namespace, self._leaf.model],
+            prepare=False,  # a plan made while the leaf was empty reads all of it for each row
         )
-        changed: list[int] = []
-        unchanged: list[int] = []
-        for place, content_hash, fingerprint, metadata in known:
-            i = sound[place - 1]
-            row = self._rows[i]
-            wanted = metadata if row.metadata is None else dict(row.metadata)
-            same = (row.content_hash, self._constants.fingerprint, wanted) == (
-                content_hash,
-                fingerprint,
-                metadata,
-            )
-            (unchanged if same else changed).append(i)
-            self._known_metadata[i] = metadata
-        return changed, unchanged
+        return {places[place - 1]: _Stored(*rest) for place, *rest in found}
+
+    def _is_stored(self, i: int, stored: _Stored) -> bool:
+        row = self._rows[i]
+        wanted = stored.metadata if row.metadata is None else dict(row.metadata)
+        return stored == (row.content_hash, self._constants.fingerprint, wanted)
 
     def _copy(self, connection: psycopg.Connection, table: sql.Identifier, part: list[int]) -> int:
+        """Copy the rows, the next block being packed while the server works on the last."""
+        blocks = self._packed(part)
+        block = next(blocks, None)
         copied = 0
         with landing(connection, table, COLUMNS) as target, connection.cursor() as cursor:
             statement = _COPY.format(target, _COLUMN_LIST)
-            for start in range(0, len(part), STATEMENT_ROWS):
+            while block is not None:
                 with cursor.copy(statement) as copy:
-                    for block in self._packed(part[start : start + STATEMENT_ROWS]):
-                        copy.write(block)
+                    copy.write(HEADER)
+                    for _ in range(STATEMENT_BLOCKS):
+                        if block is not None:
+                            copy.write(block)
+                            block = next(blocks, None)
+                    copy.write(TRAILER)
                 copied += cursor.rowcount
         return copied
 
@@ -222,15 +236,16 @@ class _Batch:
 
     def _packed(self, part: list[int]) -> Iterator[bytes]:
         return pack(
-            [self._with_metadata(i) for i in part],
+            [self._rows[i] for i in part],
+            [self._metadata(i) for i in part],
             self._ids[part],
             self._vectors[part],
             self._constants,
         )
 
-    def _with_metadata(self, i: int) -> EmbeddingRow:
-        row = self._rows[i]
-        return row._replace(metadata=self._known_metadata.get(i)) if row.metadata is None else row
+    def _metadata(self, i: int) -> Mapping[str, object] | None:
+        given = self._rows[i].metadata
+        return self._known_metadata.get(i) if given is None else given
 
 
 def _halving(
@@ -251,6 +266,12 @@ def _halving(
             return 0
     middle = len(part) // 2
     return _halving(part[:middle], attempt, failures) + _halving(part[middle:], attempt, failures)
+
+
+def _array(ids: NDArray[np.void]) -> str:
+    """The identities as a PostgreSQL array in text: quicker than thousands of UUID objects."""
+    digits = ids.tobytes().hex()
+    return "{" + ",".join(digits[i : i + 32] for i in range(0, len(digits), 32)) + "}"
 
 
 def _first_line(error: psycopg.Error) -> str:

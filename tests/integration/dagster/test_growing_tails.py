@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from greenlang_vectors.definitions import build_defs
+from greenlang_vectors.embedding.models import PACKAGED_MODEL
 from greenlang_vectors.settings import Settings
 from greenlang_vectors.store import leaves, maintenance, namespaces
 from greenlang_vectors.store.database import Database
@@ -34,11 +35,11 @@ def test_a_namespace_whose_tail_has_grown_gets_a_run_that_indexes_it(
     fresh: Database, instance: dg.DagsterInstance, data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(maintenance, "EXACT_ROWS", 20)
-    leaf = Leaf("csrd", "toy", 8)
+    leaf = Leaf("csrd", PACKAGED_MODEL, 384)
 
     def insert(count: int) -> None:
         rows = [EmbeddingRow("document", uuid4(), i, "0" * 64, None) for i in range(count)]
-        vectors = np.random.default_rng(count).normal(size=(count, 8)).astype(np.float32)
+        vectors = np.random.default_rng(count).normal(size=(count, 384)).astype(np.float32)
         with fresh.connect() as connection:
             write(connection, leaf, rows, vectors, fingerprint="f")
 

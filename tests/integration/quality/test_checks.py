@@ -318,7 +318,7 @@ def test_all_pass_in_an_empty_namespace_and_say_so(run_all: RunAll) -> None:
         ),
         pytest.param(
             {"index_ready"},
-            "(invalid)",
+            "is invalid",
             [
                 "UPDATE pg_index SET indisvalid = false FROM pg_class WHERE oid = indexrelid"
                 " AND relname LIKE '%%hnsw%%' AND indrelid = 'LEAF'::regclass"
