@@ -21,7 +21,13 @@ from resources.configuration import SettingsResource
 from resources.database import DatabaseResource
 from resources.embedding import EmbeddingResource
 from resources.progress import LoggedProgress
-from schedules.jobs import housekeeping, ingest, maintain_indexes, switch_collection
+from schedules.jobs import (
+    archive_embeddings,
+    housekeeping,
+    ingest,
+    maintain_indexes,
+    switch_collection,
+)
 from schedules.schedules import SCHEDULES
 from schedules.sensors import SENSORS
 
@@ -35,7 +41,7 @@ def build_defs(*, resource_overrides: Mapping[str, object] | None = None) -> dg.
     return dg.Definitions(
         assets=[documents, chunks, embeddings, vector_index, search_quality, collection_comparison],
         asset_checks=ASSET_CHECKS,
-        jobs=[ingest, maintain_indexes, switch_collection, housekeeping],
+        jobs=[ingest, maintain_indexes, switch_collection, archive_embeddings, housekeeping],
         schedules=SCHEDULES,
         sensors=SENSORS,
         resources={

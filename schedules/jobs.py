@@ -76,6 +76,40 @@ def switch_collection() -> None:
     compare_and_switch()
 
 
+class ArchiveConfig(dg.Config):
+    """What is to be archived."""
+
+    namespace: str = Field(description="The namespace.")
+    older_than_days: int = Field(gt=0, description="Embeddings last written longer ago than this.")
+
+
+@dg.op
+def archive_old_embeddings(
+    context: dg.OpExecutionContext,
+    config: ArchiveConfig,
+    database: dg.ResourceParam[Database],
+    settings: dg.ResourceParam[Settings],
+) -> None:
+    """Move old embeddings to the backup location; each goes once its archive was read back."""
+    from greenlang_vectors.lifecycle.archive import archive  # noqa: PLC0415 - Parquet loads slowly
+    from greenlang_vectors.lifecycle.location import open_location  # noqa: PLC0415
+
+    with explained(context):
+        reports = archive(
+            database,
+            open_location(settings.backup_location),
+            config.namespace,
+            older_than=timedelta(days=config.older_than_days),
+        )
+    context.log.info("%s archives: %s", len(reports), reports)
+
+
+@dg.job(executor_def=dg.in_process_executor)
+def archive_embeddings() -> None:
+    """Archive a namespace's old embeddings (PRD 15.3); `archive restore` brings them back."""
+    archive_old_embeddings()
+
+
 @dg.op
 def prune_embedding_cache(
     context: dg.OpExecutionContext, database: dg.ResourceParam[Database]
