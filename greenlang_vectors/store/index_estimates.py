@@ -6,7 +6,7 @@ begin the next one (pgvector 0.8, hnsw.h and ivfflat.h).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import psycopg
@@ -88,12 +88,28 @@ def size_bytes(index: IndexSettings, dimensions: int, rows: int) -> int:
 
 
 def memory_bytes(index: IndexSettings, dimensions: int, rows: int) -> int:
-    """What `maintenance_work_mem` should be for the build to stay in memory."""
+    """What `maintenance_work_mem` should be for the build to stay in memory.
+
+    IVFFlat trains its lists in memory or not at all: k-means after Elkan keeps a bound for each
+    sample and each list.
+    """
     if index.kind == "hnsw":
         return int(size_bytes(index, dimensions, rows) * BUILD_MEMORY_FACTOR)
     lists = cast("int", index.lists)
     samples = max(10_000, ROWS_PER_LIST * lists)
-    return samples * (4 * dimensions + 16) + lists * lists * 4
+    vector = 4 * dimensions + 16
+    bounds = 4 * lists * (samples + lists)
+    return int((vector * (samples + 2 * lists) + bounds + 8 * samples) * 1.05)
+
+
+def fitting(index: IndexSettings, dimensions: int, limit_bytes: int) -> IndexSettings:
+    """The same with as many lists as can be trained within so much memory."""
+    lists = index.lists or 1
+    while index.kind == "ivfflat" and lists > 1:
+        if memory_bytes(replace(index, lists=lists), dimensions, 0) <= limit_bytes:
+            break
+        lists = lists * 9 // 10
+    return replace(index, lists=lists) if index.kind == "ivfflat" else index
 
 
 def training_warning(index: IndexSettings, rows: int) -> str:

@@ -17,7 +17,7 @@ from greenlang_vectors.progress import Progress, silent
 from greenlang_vectors.settings import Settings
 from greenlang_vectors.store import indexes, leaves, segments
 from greenlang_vectors.store.database import Database
-from greenlang_vectors.store.index_estimates import ROWS_PER_LIST
+from greenlang_vectors.store.index_estimates import ROWS_PER_LIST, fitting
 from greenlang_vectors.store.index_settings import MAX_DIMENSIONS, IndexSettings, resolved
 from greenlang_vectors.store.indexes import IndexDefinition
 from greenlang_vectors.store.leaves import Leaf
@@ -124,7 +124,7 @@ class _Work:
         start = _covered(segments.cover(found))
         rows = segments.rows_in(self._connection, self._leaf, Segment(start, None, None))
         endless = [i for i in found if i.last is None]
-        tail = _tail_settings(self._wanted, self._leaf.dimensions, rows)
+        tail = self._fitting(_tail_settings(self._wanted, self._leaf.dimensions, rows))
         enough = any(i.first >= start and (tail.lists or 1) < 2 * (i.lists or 1) for i in endless)
         if rows <= COVERED_ROWS or enough:
             return
@@ -149,6 +149,8 @@ class _Work:
         rows = tail + sum(sizes[place:])
         last = segments.seal(self._connection, self._leaf)
         chosen = resolved(self._wanted, self._settings.index, rows)
+        if self._wanted.lists is None:
+            chosen = self._fitting(chosen)
         self._build(IndexDefinition(self._leaf, chosen, family, first, last), rows)
 
     def drop_superseded(self) -> None:
@@ -164,6 +166,10 @@ class _Work:
                 continue
             if old_tail or index.name not in serving:
                 self._drop(index.name)
+
+    def _fitting(self, chosen: IndexSettings) -> IndexSettings:
+        limit = self._settings.index_build_memory_mb * 2**20
+        return fitting(chosen, self._leaf.dimensions, limit)
 
     def _found(self) -> list[segments.AnnIndex]:
         return [i for i in segments.on_leaf(self._connection, self._leaf) if i.valid]

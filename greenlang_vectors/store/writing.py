@@ -22,11 +22,20 @@ from greenlang_vectors.store.bulk import landing
 from greenlang_vectors.store.identity import embedding_ids
 from greenlang_vectors.store.index_settings import IndexSettings
 from greenlang_vectors.store.leaves import Leaf
-from greenlang_vectors.store.packing import COLUMNS, HEADER, TRAILER, BatchConstants, pack
+from greenlang_vectors.store.packing import (
+    BLOCK_ROWS,
+    COLUMNS,
+    HEADER,
+    TRAILER,
+    BatchConstants,
+    pack,
+)
 from greenlang_vectors.store.soundness import unsound
 
 STATEMENT_BLOCKS = 24
 """Blocks of one COPY: what the audit trigger sees of them fits into the default `work_mem`."""
+
+STATEMENT_ROWS = STATEMENT_BLOCKS * BLOCK_ROWS
 
 SAMPLE_ROWS = 64
 """Rows of a batch that are looked up to tell whether it is new; if so, it is copied at once."""
@@ -38,7 +47,7 @@ _STAGING = """
         id uuid, source_id uuid, chunk_index integer, content_hash varchar, embedding vector,
         segment integer, embedding_model varchar, embedding_fingerprint varchar,
         namespace varchar, source_type varchar, content_preview text, metadata jsonb
-    ) ON COMMIT DELETE ROWS
+    ) WITH (toast_tuple_target = 8160) ON COMMIT DELETE ROWS
 """
 
 
@@ -153,7 +162,10 @@ class _Batch:
 
         def update(part: list[int]) -> int:
             with connection.transaction():
-                return self._upsert(connection, part)
+                return sum(
+                    self._upsert(connection, part[start : start + STATEMENT_ROWS])
+                    for start in range(0, len(part), STATEMENT_ROWS)
+                )
 
         if not self._known(connection, rest[:: max(1, len(rest) // SAMPLE_ROWS)]):
             report.inserted = _halving(rest, insert, report.failures)

@@ -6,7 +6,12 @@ import pytest
 
 from greenlang_vectors.errors import UsageError
 from greenlang_vectors.settings import PROFILES
-from greenlang_vectors.store.index_estimates import size_bytes, training_warning
+from greenlang_vectors.store.index_estimates import (
+    fitting,
+    memory_bytes,
+    size_bytes,
+    training_warning,
+)
 from greenlang_vectors.store.index_settings import IndexSettings, resolved
 
 MB = 1_000_000
@@ -69,3 +74,14 @@ def test_too_few_rows_to_train_lists_with_are_warned_of() -> None:
     )
     assert not training_warning(IndexSettings(kind="ivfflat", lists=500), 25_000)
     assert not training_warning(IndexSettings(), 1)
+
+
+def test_lists_are_trained_in_the_memory_there_is() -> None:
+    """pgvector asked for 226 MB for 894 lists over 200,000 rows and refused to begin with less."""
+    wanted = IndexSettings(kind="ivfflat", lists=894)
+    assert 226 * 2**20 <= memory_bytes(wanted, 384, 200_000) <= 1.2 * 226 * 2**20
+    fitted = fitting(wanted, 384, 64 * 2**20)
+    assert memory_bytes(fitted, 384, 200_000) <= 64 * 2**20
+    assert 200 < (fitted.lists or 0) < 894
+    assert fitting(wanted, 384, 2**30) == wanted
+    assert fitting(IndexSettings(m=16), 384, 1) == IndexSettings(m=16)
