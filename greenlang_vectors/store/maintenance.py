@@ -178,7 +178,6 @@ class _Work:
         indexes.build(
             self._connection, self._database, definition, rows, self._settings, self._progress
         )
-        segments.summarize(self._connection, self._leaf)
         leaves.analyze(self._connection, self._leaf)
         self.built.append(definition.name)
 

@@ -179,22 +179,6 @@ def seal(connection: psycopg.Connection, leaf: Leaf) -> int:
     return cast("tuple[int]", row)[0]
 
 
-def summarize(connection: psycopg.Connection, leaf: Leaf) -> None:
-    """Bring the leaf's BRIN index over segments up to date, so that a tail is found in its pages.
-
-    Pages it has not summarized yet are read by every scan of the tail.
-    """
-    connection.execute(
-        """
-        SELECT brin_summarize_new_values(i.indexrelid)
-        FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
-        JOIN pg_am a ON a.oid = c.relam AND a.amname = 'brin'
-        WHERE i.indrelid = to_regclass(%s)
-        """,
-        [leaf.table.as_string(connection)],
-    )
-
-
 GROWTH = 3
 """A segment is merged with the newer ones when it is less than this many times as large."""
 

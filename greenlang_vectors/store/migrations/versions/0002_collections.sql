@@ -4,8 +4,7 @@
 ALTER TABLE vector_embeddings ADD COLUMN segment integer NOT NULL DEFAULT 0;
 COMMENT ON COLUMN vector_embeddings.segment IS
     'rises as indexes are built: rows above every indexed segment are found by an exact scan';
-CREATE INDEX vector_embeddings_segment ON vector_embeddings
-    USING brin (segment) WITH (pages_per_range = 8);
+CREATE INDEX vector_embeddings_segment ON vector_embeddings (segment);
 
 -- The column that tells rows apart comes first: a sixth more rows a second on writing.
 ALTER TABLE vector_embeddings
