@@ -18,8 +18,9 @@ from sqlalchemy import create_engine
 
 from greenlang_vectors.errors import DatabaseUnavailable
 from greenlang_vectors.settings import Settings
-from greenlang_vectors.store import embedded, namespaces, roles, schema
+from greenlang_vectors.store import embedded, maintenance, namespaces, roles, schema
 from greenlang_vectors.store.database import DATABASE_NAME, ensure_database, open_database
+from greenlang_vectors.store.leaves import Leaf
 
 pytestmark = pytest.mark.integration
 
@@ -99,7 +100,21 @@ def test_a_data_directory_of_the_first_version_goes_on(own_data_dir: Path) -> No
             VALUES ('csrd', gen_random_uuid(), 'd', gen_random_uuid(), '', '[1]', 'm', 'f');
             """
         )
-    database = open_database(Settings(data_dir=own_data_dir))
+        leaf = Leaf("csrd", "m", 1)
+        superuser.execute(
+            "INSERT INTO embedding_collections (id, name, namespace, embedding_model, dimensions)"
+            " VALUES (%s, 'csrd/m', 'csrd', 'm', 1)",
+            [leaf.collection_id],
+        )
+        superuser.execute(
+            "CREATE INDEX vector_embeddings_csrd__m__hnsw_m8_ef100 ON vector_embeddings_csrd__m"
+            " USING hnsw ((embedding::vector(1)) vector_cosine_ops)"
+        )
+    settings = Settings(data_dir=own_data_dir)
+    database = open_database(settings)
+    report = maintenance.maintain(database, leaf, settings)
+    assert report.dropped == ("vector_embeddings_csrd__m__hnsw_m8_ef100",)
+    assert len(report.built) == 1
     with database.connect() as connection:
         assert facts(connection) == (embedded.OWNER, "off")
         assert schema.current(connection) == schema.head()

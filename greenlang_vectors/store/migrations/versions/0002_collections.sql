@@ -39,3 +39,14 @@ CREATE TABLE index_builds (
     PRIMARY KEY (namespace, finished_at, index_name)
 ) PARTITION BY LIST (namespace);
 COMMENT ON TABLE index_builds IS 'what each index build took: later estimates are made from it';
+
+DO $$
+DECLARE
+    known record;
+BEGIN
+    FOR known IN SELECT name FROM namespaces LOOP
+        EXECUTE format('CREATE TABLE %I PARTITION OF index_builds FOR VALUES IN (%L)',
+                       'index_builds_' || known.name, known.name);
+    END LOOP;
+END
+$$;
