@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
@@ -60,6 +60,11 @@ class Result:
     def json(self) -> Any:  # noqa: ANN401 - what JSON holds
         return json.loads(self.out)
 
+    @property
+    def said(self) -> str:
+        """Standard error on one line."""
+        return " ".join(self.err.split())
+
 
 Cli = Callable[..., Result]
 
@@ -78,8 +83,8 @@ def cut(passages: Sequence[str]) -> list[Chunk]:
 @pytest.fixture
 def cli(
     database: Database, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Cli:
-    """Runs the command line in this process, over the module's database."""
+) -> Iterator[Cli]:
+    """Runs the command line in this process, over the test's database."""
     monkeypatch.setenv("GREENLANG_DATABASE_URL", database.url)
     get_settings.cache_clear()
 
@@ -90,7 +95,8 @@ def cli(
         captured = capsys.readouterr()
         return Result(int(exit_.value.code or 0), captured.out, captured.err)
 
-    return run
+    yield run
+    get_settings.cache_clear()
 
 
 @pytest.fixture

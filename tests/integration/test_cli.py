@@ -5,50 +5,17 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from greenlang_vectors.cli import main
 from greenlang_vectors.settings import get_settings
 from greenlang_vectors.store import namespaces
 from greenlang_vectors.store.database import Database
 
+from .conftest import Cli, Result
+
 pytestmark = pytest.mark.integration
-
-
-@dataclass
-class Result:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:  # noqa: ANN401 - what JSON holds
-        return json.loads(self.out)
-
-
-Cli = Callable[..., Result]
-
-
-@pytest.fixture
-def cli(
-    database: Database, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Cli:
-    monkeypatch.setenv("GREENLANG_DATABASE_URL", database.url)
-    get_settings.cache_clear()
-
-    def run(*arguments: str) -> Result:
-        monkeypatch.setattr(sys, "argv", ["greenlang-vectors", *arguments])
-        with pytest.raises(SystemExit) as exit_:
-            main()
-        captured = capsys.readouterr()
-        return Result(int(exit_.value.code or 0), captured.out, captured.err)
-
-    return run
 
 
 @pytest.fixture(scope="module")

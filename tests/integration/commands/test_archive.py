@@ -2,57 +2,29 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
 from uuid import UUID
 
 import psycopg
 import pytest
 
-from greenlang_vectors.cli import main
-from greenlang_vectors.settings import get_settings
 from greenlang_vectors.store.database import Database
 from greenlang_vectors.store.leaves import Leaf
+
+from ..conftest import Cli
 
 pytestmark = pytest.mark.integration
 
 
-class Result(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:  # noqa: ANN401 - what JSON holds
-        return json.loads(self.out)
-
-
-Archive = Callable[..., Result]
+Archive = Cli
 
 
 @pytest.fixture
-def archive(
-    database: Database,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    tmp_path: Path,
-) -> Archive:
+def archive(cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Archive:
     """Runs `greenlang-vectors archive` with a backup location of the test's own."""
-    monkeypatch.setenv("GREENLANG_DATABASE_URL", database.url)
     monkeypatch.setenv("GREENLANG_BACKUP_LOCATION", str(tmp_path / "backups"))
-    get_settings.cache_clear()
-
-    def run(*arguments: str) -> Result:
-        monkeypatch.setattr(sys, "argv", ["greenlang-vectors", "archive", *arguments])
-        with pytest.raises(SystemExit) as exit_:
-            main()
-        captured = capsys.readouterr()
-        return Result(int(exit_.value.code or 0), captured.out, captured.err)
-
-    return run
+    return lambda *arguments: cli("archive", *arguments)
 
 
 @pytest.fixture

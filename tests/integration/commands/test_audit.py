@@ -2,59 +2,28 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from uuid import UUID, uuid4
 
 import numpy as np
 import pytest
 
 from greenlang_vectors.chunking.model import content_hash
-from greenlang_vectors.cli import main
-from greenlang_vectors.settings import get_settings
 from greenlang_vectors.store import namespaces, writing
 from greenlang_vectors.store.database import Database
 from greenlang_vectors.store.leaves import Leaf
 from greenlang_vectors.store.writing import EmbeddingRow
 
+from ..conftest import Cli
+
 pytestmark = pytest.mark.integration
 
 
-@dataclass
-class Result:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def records(self) -> list[dict[str, Any]]:
-        records: list[dict[str, Any]] = json.loads(self.out)["records"]
-        return records
-
-
-Cli = Callable[..., Result]
-
-
 @pytest.fixture
-def cli(
-    database: Database, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Cli:
-    monkeypatch.setenv("GREENLANG_DATABASE_URL", database.url)
+def cli(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    """Runs `greenlang-vectors audit` on a wide screen."""
     monkeypatch.setenv("COLUMNS", "200")
-    get_settings.cache_clear()
-
-    def run(*arguments: str) -> Result:
-        monkeypatch.setattr(sys, "argv", ["greenlang-vectors", "audit", *arguments])
-        with pytest.raises(SystemExit) as exit_:
-            main()
-        captured = capsys.readouterr()
-        return Result(int(exit_.value.code or 0), captured.out, captured.err)
-
-    return run
+    return lambda *arguments: cli("audit", *arguments)
 
 
 @pytest.fixture
@@ -79,12 +48,12 @@ def embedding(database: Database, leaf: Leaf) -> UUID:
 @pytest.mark.usefixtures("embedding")
 def test_list_gives_the_documented_json_and_nothing_else(cli: Cli, leaf: Leaf) -> None:
     result = cli("list", "--namespace", leaf.namespace, "--json")
-    assert [(one["operation"], one["embeddings"]) for one in result.records] == [
+    assert [(one["operation"], one["embeddings"]) for one in result.json["records"]] == [
         ("DELETE", 2),
         ("UPDATE", 1),
         ("INSERT", 2),
     ]
-    assert {*result.records[0]} == {
+    assert {*result.json["records"][0]} == {
         "changed_at",
         "changed_by",
         "acting_as",
@@ -104,7 +73,7 @@ def test_list_of_an_id_is_the_history_of_that_embedding(
     first, second = content_hash("first 2"), content_hash("second")
     told = [
         (one["operation"], one["old_hash"], one["new_hash"], one["old_metadata"])
-        for one in cli(*arguments, "--json").records
+        for one in cli(*arguments, "--json").json["records"]
     ]
     assert told == [
         ("DELETE", second, None, {"page": 7}),
@@ -120,9 +89,9 @@ def test_list_of_an_id_is_the_history_of_that_embedding(
 def test_list_narrows_by_operation_time_and_number(cli: Cli, leaf: Leaf) -> None:
     def operations(*arguments: str) -> list[str]:
         result = cli("list", "--namespace", leaf.namespace, "--json", *arguments)
-        return [one["operation"] for one in result.records]
+        return [one["operation"] for one in result.json["records"]]
 
-    updated = cli("list", "--namespace", leaf.namespace, "--json").records[1]["changed_at"]
+    updated = cli("list", "--namespace", leaf.namespace, "--json").json["records"][1]["changed_at"]
     assert operations("--operation", "delete") == ["DELETE"]
     assert operations("--since", datetime.fromisoformat(updated).isoformat()) == [
         "DELETE",
@@ -137,7 +106,9 @@ def test_a_time_without_a_zone_is_utc(
 ) -> None:
     monkeypatch.setenv("PGTZ", "Pacific/Pago_Pago")
     an_hour_ago = (datetime.now(UTC) - timedelta(hours=1)).replace(tzinfo=None).isoformat()
-    assert cli("list", "--namespace", leaf.namespace, "--json", "--since", an_hour_ago).records
+    assert cli("list", "--namespace", leaf.namespace, "--json", "--since", an_hour_ago).json[
+        "records"
+    ]
 
 
 @pytest.mark.usefixtures("embedding")

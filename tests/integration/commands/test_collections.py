@@ -2,42 +2,26 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from greenlang_vectors.cli import main
 from greenlang_vectors.embedding import embedders
 from greenlang_vectors.embedding.embedders import Embedders
 from greenlang_vectors.errors import ModelUnavailable
 from greenlang_vectors.progress import silent
-from greenlang_vectors.settings import Settings, get_settings
+from greenlang_vectors.settings import Settings
 from greenlang_vectors.stages.pipeline import fill
 from greenlang_vectors.store import namespaces
 from greenlang_vectors.store.database import Database
 
+from ..conftest import Cli
+
 pytestmark = pytest.mark.integration
 
 FIRST, OTHER = "csrd/toy-16", "csrd/toy-24"
-
-
-@dataclass
-class Result:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:  # noqa: ANN401 - what JSON holds
-        return json.loads(self.out)
-
-
-Cli = Callable[..., Result]
 
 
 @pytest.fixture
@@ -53,29 +37,16 @@ def database(new_database: Callable[[], str], toys: Embedders, tmp_path: Path) -
 
 
 @pytest.fixture
-def cli(
-    database: Database,
-    toys: Embedders,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> Cli:
+def cli(cli: Cli, toys: Embedders, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    """The command line on a machine that has toy models alone."""
+
     def open_toy(_: Database, model: str, **options: object) -> object:  # noqa: ARG001
         if not model.startswith("toy-"):
             raise ModelUnavailable(f"The embedding model {model!r} is not on this machine.")
         return toys.open(model)
 
     monkeypatch.setattr(embedders, "open_embedder", open_toy)
-    monkeypatch.setenv("GREENLANG_DATABASE_URL", database.url)
-    get_settings.cache_clear()
-
-    def run(*arguments: str) -> Result:
-        monkeypatch.setattr(sys, "argv", ["greenlang-vectors", *arguments])
-        with pytest.raises(SystemExit) as exit_:
-            main()
-        captured = capsys.readouterr()
-        return Result(int(exit_.value.code or 0), captured.out, captured.err)
-
-    return run
+    return cli
 
 
 def known(cli: Cli) -> dict[str, dict[str, Any]]:

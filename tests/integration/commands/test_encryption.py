@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -13,52 +11,23 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from greenlang_vectors.cli import main
 from greenlang_vectors.settings import get_settings
 from greenlang_vectors.store import namespaces
 from greenlang_vectors.store.database import Database
 from greenlang_vectors.store.encryption.administration import CONSEQUENCES
+
+from ..conftest import Cli
 
 pytestmark = pytest.mark.integration
 
 AddDocument = Callable[[psycopg.Connection, str, str, Sequence[str]], UUID]
 
 
-@dataclass
-class Result:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def said(self) -> str:
-        """Standard error on one line."""
-        return " ".join(self.err.split())
-
-
-Cli = Callable[..., Result]
-
-
 @pytest.fixture
-def cli(
-    database: Database,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> Iterator[Cli]:
-    monkeypatch.setenv("GREENLANG_DATABASE_URL", database.url)
+def cli(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    """Runs `greenlang-vectors encryption` with a key file of the test's own."""
     monkeypatch.setenv("GREENLANG_DATA_DIR", str(tmp_path))
-    get_settings.cache_clear()
-
-    def run(*arguments: str) -> Result:
-        monkeypatch.setattr(sys, "argv", ["greenlang-vectors", "encryption", *arguments])
-        with pytest.raises(SystemExit) as exit_:
-            main()
-        captured = capsys.readouterr()
-        return Result(int(exit_.value.code or 0), captured.out, captured.err)
-
-    yield run
-    get_settings.cache_clear()
+    return lambda *arguments: cli("encryption", *arguments)
 
 
 @pytest.fixture

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote, urlsplit, urlunsplit
 from uuid import uuid4
@@ -13,43 +11,22 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from greenlang_vectors.cli import main
 from greenlang_vectors.settings import get_settings
 from greenlang_vectors.store import namespaces, roles
 from greenlang_vectors.store.database import Database
+
+from ..conftest import Cli
 
 pytestmark = pytest.mark.integration
 
 PASSWORD = "pass phrase of a test"  # noqa: S105
 
 
-@dataclass
-class Result:
-    code: int
-    out: str
-    err: str
-
-
-Cli = Callable[..., Result]
-
-
 @pytest.fixture
-def cli(
-    database: Database, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Cli]:
-    monkeypatch.setenv("GREENLANG_DATABASE_URL", database.url)
+def cli(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    """The command line with a password in its environment."""
     monkeypatch.setenv("GREENLANG_ROLE_PASSWORD", PASSWORD)
-    get_settings.cache_clear()
-
-    def run(*arguments: str) -> Result:
-        monkeypatch.setattr(sys, "argv", ["greenlang-vectors", *arguments])
-        with pytest.raises(SystemExit) as exit_:
-            main()
-        captured = capsys.readouterr()
-        return Result(int(exit_.value.code or 0), captured.out, captured.err)
-
-    yield run
-    get_settings.cache_clear()
+    return cli
 
 
 @pytest.fixture(scope="module")
