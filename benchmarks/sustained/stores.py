@@ -23,7 +23,14 @@ from greenlang_vectors.store.identity import embedding_ids
 from greenlang_vectors.store.index_settings import IndexSettings
 from greenlang_vectors.store.leaves import Leaf
 from greenlang_vectors.store.maintenance import maintain
-from greenlang_vectors.store.packing import COLUMNS, HEADER, TRAILER, BatchConstants, pack
+from greenlang_vectors.store.packing import (
+    BLOCK_ROWS,
+    COLUMNS,
+    HEADER,
+    TRAILER,
+    BatchConstants,
+    pack,
+)
 from greenlang_vectors.store.segments import cover, on_leaf
 from greenlang_vectors.store.writing import EmbeddingRow, write
 
@@ -183,9 +190,15 @@ class IndexedTable:
         )
         with connection.cursor().copy(statement) as copy:
             copy.write(HEADER)
-            metadata = [row.metadata for row in rows]
-            for block in pack(rows, metadata, ids, vectors, BatchConstants(leaf, FINGERPRINT, 0)):
-                copy.write(block)
+            metadata, constants = (
+                [row.metadata for row in rows],
+                BatchConstants(leaf, FINGERPRINT, 0),
+            )
+            for start in range(0, len(rows), BLOCK_ROWS):
+                block = slice(start, start + BLOCK_ROWS)
+                copy.write(
+                    pack(rows[block], metadata[block], ids[block], vectors[block], constants)
+                )
             copy.write(TRAILER)
 
     def _index(self, connection: psycopg.Connection, table: str) -> None:

@@ -9,7 +9,7 @@ float32 (pgvector, `vector_send`).
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from struct import Struct
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +37,7 @@ COLUMNS = (
 """The columns of a packed row, in their order."""
 
 BLOCK_ROWS = 64
-"""Rows packed at once. A block of 384 dimensions fits into a socket's buffer (208 KiB on Linux):
+"""Rows to pack at once. A block of 384 dimensions fits into a socket's buffer (208 KiB on Linux):
 the server works on it while the next one is packed."""
 
 HEADER = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
@@ -97,26 +97,14 @@ def pack(
     ids: NDArray[np.void],
     vectors: NDArray[np.float32],
     constants: BatchConstants,
-) -> Iterator[bytes]:
-    """The rows in blocks of BLOCK_ROWS, to stand between HEADER and TRAILER.
+) -> bytes:
+    """The rows, to stand between HEADER and TRAILER; BLOCK_ROWS at once are a good number.
 
     Args:
         metadata: of each row; None for none.
         ids: 16 bytes each, shape (n,).
         vectors: shape (n, dimensions).
     """
-    for start in range(0, len(rows), BLOCK_ROWS):
-        block = slice(start, start + BLOCK_ROWS)
-        yield _packed(rows[block], metadata[block], ids[block], vectors[block], constants)
-
-
-def _packed(
-    rows: Sequence[EmbeddingRow],
-    metadata: Sequence[Mapping[str, object] | None],
-    ids: NDArray[np.void],
-    vectors: NDArray[np.float32],
-    constants: BatchConstants,
-) -> bytes:
     table = constants.table(len(rows))
     table["id"] = ids
     table["source_id"] = np.frombuffer(b"".join(row.source_id.bytes for row in rows), dtype="V16")

@@ -3,74 +3,106 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from greenlang_vectors.errors import ItemError
+from greenlang_vectors.store.identity import embedding_ids
 from greenlang_vectors.store.index_settings import IndexSettings
+from greenlang_vectors.store.leaves import Leaf
+
+if TYPE_CHECKING:
+    from greenlang_vectors.store.writing import EmbeddingRow
 
 HALF_MAX = 65504.0
 """The largest number a halfvec holds."""
 
+_Words = tuple[str, str, str]
+NOT_FINITE: _Words = (
+    "not_finite",
+    "The vector holds NaN or infinity.",
+    "Embed the text again; check the model.",
+)
+ZERO_VECTOR: _Words = (
+    "zero_vector",
+    "The vector is zero: it has no direction, and no cosine distance to anything.",
+    "Leave the item out, or choose another metric for the collection.",
+)
+OUT_OF_RANGE: _Words = (
+    "out_of_range",
+    f"The vector holds a number beyond {HALF_MAX:g}, which halfvec cannot index.",
+    "Scale the vectors, or choose the index storage vector.",
+)
+DUPLICATE_KEY: _Words = (
+    "duplicate_key",
+    "The batch holds another row of the same source and chunk.",
+    "Give every chunk of a source an index of its own.",
+)
 
-def unsound(
-    rows: Sequence[object],
-    vectors: NDArray[np.float32] | Sequence[NDArray[np.float32]],
-    ids: NDArray[np.void],
-    dimensions: int,
-    index: IndexSettings,
-) -> tuple[NDArray[np.float32], dict[int, ItemError]]:
-    """The vectors as one array of shape (n, dimensions), and the error of each impossible row.
 
-    Args:
-        ids: the key of each row; of two rows with one key the later is the impossible one.
+class CheckedRows:
+    """The rows of a batch, each given its key and checked when it is first asked for.
+
+    So the server works on the first rows while the last are still unchecked.
+
+    Attributes:
+        vectors: shape (len(rows), leaf.dimensions); what could not be one is left as ones.
+        failures: the error of each impossible row that was asked for, by its place.
     """
-    failures: dict[int, ItemError] = {}
-    table = _as_table(vectors, dimensions, failures)
-    finite = np.isfinite(table).all(axis=1)
-    for i in np.flatnonzero(~finite).tolist():
-        failures.setdefault(
-            i,
-            ItemError(
-                "not_finite",
-                "The vector holds NaN or infinity.",
-                "Embed the text again; check the model.",
-            ),
-        )
-    if index.metric == "cosine":
-        for i in np.flatnonzero(finite & ~table.any(axis=1)).tolist():
-            failures.setdefault(
-                i,
-                ItemError(
-                    "zero_vector",
-                    "The vector is zero: it has no direction, and no cosine distance to anything.",
-                    "Leave the item out, or choose another metric for the collection.",
-                ),
-            )
-    if index.storage == "halfvec":
-        for i in np.flatnonzero(finite & (np.abs(table) > HALF_MAX).any(axis=1)).tolist():
-            failures.setdefault(
-                i,
-                ItemError(
-                    "out_of_range",
-                    f"The vector holds a number beyond {HALF_MAX:g}, which halfvec cannot index.",
-                    "Scale the vectors, or choose the index storage vector.",
-                ),
-            )
-    _, first = np.unique(ids, return_index=True)
-    repeated = np.ones(len(rows), dtype=bool)
-    repeated[first] = False
-    for i in np.flatnonzero(repeated).tolist():
-        failures.setdefault(
-            i,
-            ItemError(
-                "duplicate_key",
-                "The batch holds another row of the same source and chunk.",
-                "Give every chunk of a source an index of its own.",
-            ),
-        )
-    return table, failures
+
+    def __init__(
+        self,
+        leaf: Leaf,
+        rows: Sequence[EmbeddingRow],
+        vectors: NDArray[np.float32] | Sequence[NDArray[np.float32]],
+        index: IndexSettings,
+    ) -> None:
+        self.failures: dict[int, ItemError] = {}
+        self.vectors = _as_table(vectors, leaf.dimensions, self.failures)
+        self._leaf = leaf
+        self._rows = rows
+        self._index = index
+        self._ids = np.empty(len(rows), dtype="V16")
+        self._has_id = np.zeros(len(rows), dtype=bool)
+        self._checked = np.zeros(len(rows), dtype=bool)
+        self._first_place: dict[bytes, int] = {}
+
+    def ids(self, places: list[int]) -> NDArray[np.void]:
+        """The keys of the rows at these places, 16 bytes each."""
+        missing = [i for i in places if not self._has_id[i]]
+        if missing:
+            chunks = [(self._rows[i].source_id, self._rows[i].chunk_index) for i in missing]
+            self._ids[missing] = embedding_ids(self._leaf.namespace, chunks, self._leaf.model)
+            self._has_id[missing] = True
+        return self._ids[places]
+
+    def sound(self, places: list[int]) -> list[int]:
+        """Those of the places whose rows can be stored; of two rows with one key only the first."""
+        unchecked = [i for i in places if not self._checked[i]]
+        if unchecked:
+            self._check(unchecked)
+            self._checked[unchecked] = True
+        return [i for i in places if i not in self.failures]
+
+    def _check(self, places: list[int]) -> None:
+        table = self.vectors[places]
+        finite = np.asarray(np.isfinite(table).all(axis=1))
+        self._refuse(places, ~finite, NOT_FINITE)
+        if self._index.metric == "cosine":
+            zero = np.asarray(~table.any(axis=1))
+            self._refuse(places, finite & zero, ZERO_VECTOR)
+        if self._index.storage == "halfvec":
+            beyond = np.asarray((np.abs(table) > HALF_MAX).any(axis=1))
+            self._refuse(places, finite & beyond, OUT_OF_RANGE)
+        for i, key in zip(places, self.ids(places).tolist(), strict=True):
+            if self._first_place.setdefault(key, i) != i:
+                self.failures.setdefault(i, ItemError(*DUPLICATE_KEY))
+
+    def _refuse(self, places: list[int], wrong: NDArray[np.bool_], error: _Words) -> None:
+        for place in np.flatnonzero(wrong).tolist():
+            self.failures.setdefault(places[place], ItemError(*error))
 
 
 def _as_table(

@@ -19,7 +19,6 @@ from psycopg import sql
 
 from greenlang_vectors.errors import ItemError, UsageError
 from greenlang_vectors.store.bulk import landing
-from greenlang_vectors.store.identity import embedding_ids
 from greenlang_vectors.store.index_settings import IndexSettings
 from greenlang_vectors.store.leaves import Leaf
 from greenlang_vectors.store.packing import (
@@ -30,10 +29,13 @@ from greenlang_vectors.store.packing import (
     BatchConstants,
     pack,
 )
-from greenlang_vectors.store.soundness import unsound
+from greenlang_vectors.store.soundness import CheckedRows
 
 STATEMENT_BLOCKS = 24
-"""Blocks of one COPY: what the audit trigger sees of them fits into the default `work_mem`."""
+"""Blocks of one COPY: what the audit trigger sees of them fits into AUDIT_MEMORY_KB."""
+
+AUDIT_MEMORY_KB = 16 * 1024
+"""`work_mem` while writing: PostgreSQL takes 4 KB for a row of 2.3 KB that a trigger is to see."""
 
 STATEMENT_ROWS = STATEMENT_BLOCKS * BLOCK_ROWS
 
@@ -140,16 +142,13 @@ class _Batch:
         self._leaf = leaf
         self._rows = rows
         self._constants = constants
-        self._ids = embedding_ids(
-            leaf.namespace, [(row.source_id, row.chunk_index) for row in rows], leaf.model
-        )
-        self._vectors, self._report = unsound(rows, vectors, self._ids, leaf.dimensions, index)
+        self._checked = CheckedRows(leaf, rows, vectors, index)
         self._known_metadata: dict[int, Mapping[str, object]] = {}
 
     def write(self, connection: psycopg.Connection) -> WriteReport:
         """Land every row that can be landed."""
-        report = WriteReport(failures=self._report)
-        rest = [i for i in range(len(self._rows)) if i not in report.failures]
+        report = WriteReport(failures=self._checked.failures)
+        rest = list(range(len(self._rows)))
         raced: list[int] = []
 
         def insert(part: list[int]) -> int:
@@ -170,6 +169,7 @@ class _Batch:
         if not self._known(connection, rest[:: max(1, len(rest) // SAMPLE_ROWS)]):
             report.inserted = _halving(rest, insert, report.failures)
             rest, raced = raced, []
+        rest = self._checked.sound(rest)
         known = self._known(connection, rest)
         changed = [i for i in rest if i in known and not self._is_stored(i, known[i])]
         report.unchanged = len(known) - len(changed)
@@ -194,7 +194,7 @@ class _Batch:
                 ) e
                 """
             ).format(self._leaf.table),
-            [_array(self._ids[places]), self._leaf.namespace, self._leaf.model],
+            [_array(self._checked.ids(places)), self._leaf.namespace, self._leaf.model],
             prepare=False,  # a plan made while the leaf was empty reads all of it for each row
         )
         return {places[place - 1]: _Stored(*rest) for place, *rest in found}
@@ -247,13 +247,16 @@ class _Batch:
         ).rowcount
 
     def _packed(self, part: list[int]) -> Iterator[bytes]:
-        return pack(
-            [self._rows[i] for i in part],
-            [self._metadata(i) for i in part],
-            self._ids[part],
-            self._vectors[part],
-            self._constants,
-        )
+        for start in range(0, len(part), BLOCK_ROWS):
+            block = self._checked.sound(part[start : start + BLOCK_ROWS])
+            if block:
+                yield pack(
+                    [self._rows[i] for i in block],
+                    [self._metadata(i) for i in block],
+                    self._checked.ids(block),
+                    self._checked.vectors[block],
+                    self._constants,
+                )
 
     def _metadata(self, i: int) -> Mapping[str, object] | None:
         given = self._rows[i].metadata
@@ -291,9 +294,14 @@ def _first_line(error: psycopg.Error) -> str:
 
 
 def _destination(connection: psycopg.Connection, leaf: Leaf) -> tuple[int, IndexSettings]:
-    row: tuple[int, dict[str, Any]] | None = connection.execute(
-        "SELECT open_segment, index_settings FROM embedding_collections WHERE id = %s",
-        [leaf.collection_id],
+    row: tuple[int, dict[str, Any], str] | None = connection.execute(
+        """
+        SELECT open_segment, index_settings,
+               set_config('work_mem',
+                   greatest(pg_size_bytes(current_setting('work_mem')) / 1024, %s) || 'kB', true)
+        FROM embedding_collections WHERE id = %s
+        """,
+        [AUDIT_MEMORY_KB, leaf.collection_id],
     ).fetchone()
     if row is None:
         raise UsageError(
