@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import dagster as dg
 
+from assets.metadata import markdown_table
 from assets.search_quality import search_quality
 from assets.stage import stage_asset
 from greenlang_vectors.quality.comparison import COLUMNS, Comparison, compare, rows_of
@@ -49,5 +50,4 @@ def collection_comparison(
 
 def comparison_table(compared: Sequence[Comparison]) -> str:
     """The figures as a Markdown table."""
-    lines = [COLUMNS, ["---"] * len(COLUMNS), *rows_of(compared)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return markdown_table(COLUMNS, rows_of(compared), "The namespace has no collection.")

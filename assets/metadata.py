@@ -95,3 +95,12 @@ def records_table(
         ],
         schema=dg.TableSchema([dg.TableColumn(column) for column in columns]),
     )
+
+
+def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[object]], empty: str) -> str:
+    """A table in Markdown, or the sentence `empty` where it has no rows."""
+    if not rows:
+        return empty
+    cells = [[str(cell).replace("|", "\\|") for cell in row] for row in rows]
+    lines = [columns, ["---"] * len(columns), *cells]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

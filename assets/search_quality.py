@@ -1,26 +1,29 @@
 """Stage 5: search_quality."""
 
-from dataclasses import asdict
+import json
+from collections.abc import Mapping
 from datetime import timedelta
 
 import dagster as dg
 
-from assets.metadata import records_table, table_metadata
+from assets.metadata import markdown_table, records_table, table_metadata
 from assets.stage import stage_asset
 from assets.vector_index import vector_index
 from greenlang_vectors.settings import Settings
 from greenlang_vectors.stages.search_quality import measure_search
 from greenlang_vectors.store.database import Database
 from greenlang_vectors.store.identity import identifier
+from greenlang_vectors.store.records import SearchQuality
 from resources.embedding import EmbeddingResource
 from resources.progress import StageProgress
 
-SHOWN = ("recall_at_10", "latency_p50_ms", "latency_p99_ms")
+SHOWN = ("ef_search", "recall_at_10", "latency_p50_ms", "latency_p99_ms")
+PLOTTED = (*SHOWN, "queries", "recall_target")
 
 
 @stage_asset(
     deps=[vector_index],
-    code_version="1",
+    code_version="2",
     kinds={"python", "postgres"},
     freshness=dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=36)),
 )
@@ -31,10 +34,12 @@ def search_quality(
     settings: dg.ResourceParam[Settings],
     progress: dg.ResourceParam[StageProgress],
 ) -> dg.MaterializeResult[None]:
-    """How many of the exact ten nearest passages each collection's index finds, and how fast.
+    """How many of the exact ten nearest passages each collection's searches find, and how fast.
 
-    Where the source holds judged questions, also how good the answers are. The figures are those
-    of the collection that serves; the table has them all.
+    Large collections are tuned first: from now on they are searched as wide as their namespace's
+    recall target needs, without a filter and inside those that searches use. Where the source
+    holds judged questions, also how good the answers are. The figures are those of the
+    collection that serves; the tables have them all.
     """
     namespace = context.partition_key
     reports = measure_search(
@@ -45,6 +50,14 @@ def search_quality(
         progress=progress.listener(context),
     )
     report = next(iter(reports.values()))
+    measured = {name: each.quality for name, each in reports.items() if each.quality is not None}
+    for name, quality in measured.items():
+        if quality.recall_before is not None:
+            context.log.error(
+                "recall@10 of %s had fallen to %.4f, below the target of %s; it is searched at "
+                "width %s now.",
+                *(name, quality.recall_before, quality.recall_target, quality.ef_search),
+            )
     return dg.MaterializeResult(
         metadata={
             "collections": records_table(
@@ -52,19 +65,61 @@ def search_quality(
                 [
                     [
                         name,
-                        each.rows,
-                        *(getattr(each.quality, figure) for figure in SHOWN),
-                        *each.retrieval.values(),
+                        reports[name].rows,
+                        *(getattr(quality, figure) for figure in SHOWN),
+                        *reports[name].retrieval.values(),
                     ]
-                    for name, each in reports.items()
-                    if each.quality is not None
+                    for name, quality in measured.items()
                 ],
             ),
             "rows": report.rows,
-            **(asdict(report.quality) if report.quality else {}),
+            **(
+                {figure: getattr(report.quality, figure) for figure in PLOTTED}
+                if report.quality
+                else {}
+            ),
             **{f"retrieval {name}": value for name, value in report.retrieval.items()},
+            "curve": dg.MetadataValue.md(curve_table(measured)),
+            "filters": dg.MetadataValue.md(filter_table(measured)),
             **table_metadata(
                 database, "search_quality", relation=identifier(f"search_quality_{namespace}")
             ),
         }
+    )
+
+
+def curve_table(measured: Mapping[str, SearchQuality]) -> str:
+    """Recall against the width of the search, of every collection that was tuned."""
+    return markdown_table(
+        ["collection", "ef_search or probes", "recall@10", "lowest, filters included", "p50 ms"],
+        [
+            [
+                name,
+                f"**{point['width']}**" if point["width"] == quality.ef_search else point["width"],
+                f"{point['recall_at_10']:.4f}",
+                f"{point['lowest_recall']:.4f}",
+                f"{point['latency_p50_ms']:.2f}",
+            ]
+            for name, quality in measured.items()
+            for point in quality.curve
+        ],
+        "Nothing was tuned: there are few rows, or a person set the width.",
+    )
+
+
+def filter_table(measured: Mapping[str, SearchQuality]) -> str:
+    """Recall inside the filters that searches use most."""
+    return markdown_table(
+        ["collection", "filter", "queries", "recall@10"],
+        [
+            [
+                name,
+                f"`{json.dumps(each['filter'], ensure_ascii=False)}`",
+                each["queries"],
+                f"{each['recall_at_10']:.4f}",
+            ]
+            for name, quality in measured.items()
+            for each in quality.filtered
+        ],
+        "The search log holds no search with a filter.",
     )

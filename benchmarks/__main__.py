@@ -4,15 +4,32 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import audit, index_build, memory, pipeline, sustained, write_path
+from benchmarks import (
+    acceptance,
+    api,
+    audit,
+    filtered,
+    index_build,
+    load,
+    memory,
+    pipeline,
+    search,
+    sustained,
+    write_path,
+)
 
 BENCHMARKS = {
     "pipeline": pipeline.main,
     "memory": memory.main,
     "write_path": write_path.main,
     "index_build": index_build.main,
+    "filtered": filtered.main,
+    "search": search.main,
+    "api": api.main,
     "sustained": sustained.main,
     "audit": audit.main,
+    "load": load.main,
+    "acceptance": acceptance.main,
 }
 
 

@@ -159,7 +159,9 @@ def _searched(
     took, hits = [], 0
     for query, right in zip(queries, exact, strict=True):
         began = time.perf_counter()
-        found = nearest(connection, leaf, query, K, index=settings, ef_search=ef_search or None)
+        found = nearest(
+            connection, leaf, query, K, index=settings, ef_search=ef_search or None
+        ).candidates
         took.append(time.perf_counter() - began)
         hits += len(right & {number_of(each.document_id, each.chunk_index) for each in found})
     return Searched(recall=hits / K / len(exact), p50_ms=median(took) * 1000)

@@ -37,12 +37,20 @@ class UnknownNamespace(UsageError):
     """A namespace that is not in the registry."""
 
 
+class UnknownCollection(UsageError):
+    """A collection that is not there."""
+
+
 class SourceUnavailable(GreenLangError):
     """A source could not be listed; what is stored of it stays untouched."""
 
 
 class DatabaseUnavailable(GreenLangError):
     """The database cannot be reached or refused the connection."""
+
+
+class DatabaseBusy(DatabaseUnavailable):
+    """No connection became free in time, or a search took too long: try again in a moment."""
 
 
 class ModelUnavailable(GreenLangError):

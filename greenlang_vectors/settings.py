@@ -46,6 +46,29 @@ class Settings(BaseSettings):
         default=None,
         description="PostgreSQL with pgvector, as a libpq URL; the embedded server when unset.",
     )
+    database_reader_urls: SecretStr | None = Field(
+        default=None,
+        description="Replicas of that database, as libpq URLs with commas between: searches go to "
+        "them.",
+    )
+    reader_max_lag_seconds: float = Field(
+        default=5.0, gt=0, description="A reader that is further behind gets no searches."
+    )
+    database_pool_size: int = Field(
+        default=10,
+        gt=0,
+        description="Connections of one process to each reader; to the writer, twice as many.",
+    )
+    database_wait_seconds: float = Field(
+        default=5.0, gt=0, description="How long a caller waits while all of them are in use."
+    )
+    database_search_seconds: float = Field(
+        default=30.0, gt=0, description="How long a statement of a search may take (PRD 8.3)."
+    )
+    database_iam_region: str | None = Field(
+        default=None,
+        description="The AWS region whose IAM tokens stand in place of passwords; TLS is required.",
+    )
     role_password: SecretStr | None = Field(
         default=None, description="The password `roles create` gives a login."
     )
@@ -65,6 +88,11 @@ class Settings(BaseSettings):
         default="all-MiniLM-L6-v2",
         description="all-MiniLM-L6-v2 (packaged), a sentence-transformers name, a local path, or "
         "text-embedding-3-small.",
+    )
+    rerank_model: str | None = Field(
+        default=None,
+        description="The cross-encoder that re-ranks on request: a folder, or the name of one whose"
+        " weights are on this machine.",
     )
     openai_api_key: SecretStr | None = Field(
         default=None, description="The key of OpenAI's models; any word where none is asked for."
@@ -108,7 +136,13 @@ class Settings(BaseSettings):
         default=100, gt=0, description="Stored vectors that search quality is measured with."
     )
     recall_target: float = Field(
-        default=0.95, gt=0, le=1, description="recall@10 below this fails the blocking check."
+        default=0.95, gt=0, le=1, description="The recall@10 that a new namespace is promised."
+    )
+    search_log_share: float = Field(
+        default=1.0, ge=0, le=1, description="The share of searches that are logged."
+    )
+    search_log_days: int = Field(
+        default=30, gt=0, description="Days that logged searches are kept and tuned by."
     )
     encryption_key_file: Path | None = Field(
         default=None,
@@ -117,6 +151,39 @@ class Settings(BaseSettings):
     encryption_kms_key: str | None = Field(
         default=None,
         description="Key id, ARN or alias in AWS KMS that wraps new data keys instead of the file.",
+    )
+    api_jwks_url: str | None = Field(
+        default=None,
+        description="Where the keys of tokens that the HTTP API takes are published: an http(s) or"
+        " file URL. Without it only API keys open it.",
+    )
+    api_jwt_issuer: str | None = Field(default=None, description="What `iss` of a token must say.")
+    api_jwt_audience: str | None = Field(
+        default=None, description="What `aud` of a token must say; needed where tokens are taken."
+    )
+    api_rate_limit: str = Field(
+        default="6000/minute", description="The most requests of one key or one bearer of tokens."
+    )
+    redis_url: SecretStr | None = Field(
+        default=None,
+        description="Redis in which processes that serve the API together count requests.",
+    )
+    api_max_request_bytes: int = Field(
+        default=4 * 2**20,
+        gt=0,
+        description="The most bytes of a request other than an upload, which max_document_bytes"
+        " bounds.",
+    )
+    api_cors_origins: str = Field(
+        default="",
+        description="Sites whose pages may call the API from a browser, with commas between.",
+    )
+    api_metrics: Literal["admin", "open"] = Field(
+        default="admin",
+        description="Who may read /metrics: keys with scope admin, or whoever reaches the port.",
+    )
+    api_shutdown_seconds: int = Field(
+        default=20, gt=0, description="How long requests may take to finish once it is to stop."
     )
 
     @property

@@ -20,7 +20,7 @@ KINDS = {"hnsw": "HNSW", "ivfflat": "IVFFlat"}
 def status_table(
     states: Iterable[NamespaceStatus], seconds: Mapping[str, float] | None = None
 ) -> Table:
-    """One row a namespace.
+    """One row a namespace; what should not be so is red.
 
     Args:
         seconds: how long the run of each namespace took, for one more column.
@@ -38,10 +38,17 @@ def status_table(
             f"{state.chunks:,}",
             f"{state.embeddings:,}",
             KINDS.get(state.index or "", "–"),
-            "–" if state.recall_at_10 is None else f"{state.recall_at_10:.3f}",
+            _recall(state),
             str(state.checks_passed),
             f"[red]{state.checks_failed}[/red]" if state.checks_failed else "0",
             str(state.dead_letters),
             *([f"{seconds[state.namespace]:.1f}"] if seconds is not None else []),
         )
     return table
+
+
+def _recall(state: NamespaceStatus) -> str:
+    if state.recall_at_10 is None:
+        return "–"
+    shown = f"{state.recall_at_10:.3f}"
+    return shown if state.recall_at_10 >= state.recall_target else f"[red]{shown}[/red]"

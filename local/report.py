@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.markup import escape
 
-from greenlang_vectors.search.similarity import SearchResult
+from greenlang_vectors.search.model import SearchResult
 from greenlang_vectors.status_table import status_table
 from greenlang_vectors.store.dead_letters import DeadLetter
 from greenlang_vectors.store.status import NamespaceStatus

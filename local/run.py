@@ -15,7 +15,8 @@ from pathlib import Path
 from rich.console import Console
 
 from greenlang_vectors.errors import GreenLangError, UsageError
-from greenlang_vectors.search.similarity import SearchEngine
+from greenlang_vectors.search.engine import SearchEngine
+from greenlang_vectors.search.model import SearchRequest
 from greenlang_vectors.settings import Settings, get_settings
 from greenlang_vectors.store import dead_letters
 from greenlang_vectors.store.database import Database, open_database
@@ -73,8 +74,8 @@ def _conclude(
     report.show_table(console, runs, states)
     report.show_problems(console, runs, letters)
     engine = SearchEngine(database, EmbeddingResource().embedders(database), settings)
-    answers = ((q, engine.search(q, searchable[0], ANSWERS)) for q in questions)
-    answered = [(question, results) for question, results in answers if results]
+    answers = ((q, engine.search(SearchRequest(q, searchable[0], ANSWERS))) for q in questions)
+    answered = [(question, answer.results) for question, answer in answers if answer.results]
     if answered:
         best = max(answered, key=lambda a: (a[1][0].page is not None, a[1][0].score))
         report.show_answer(console, searchable[0], *best)

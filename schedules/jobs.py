@@ -10,7 +10,7 @@ from assets.stage import GROUP, explained
 from greenlang_vectors.embedding.cache import PostgresCache
 from greenlang_vectors.quality.comparison import compare
 from greenlang_vectors.settings import Settings
-from greenlang_vectors.store import collections
+from greenlang_vectors.store import collections, search_logs
 from greenlang_vectors.store.database import Database
 from resources.embedding import EmbeddingResource
 
@@ -120,6 +120,20 @@ def prune_embedding_cache(
 
 
 @dg.op
+def prune_search_logs(
+    context: dg.OpExecutionContext,
+    database: dg.ResourceParam[Database],
+    settings: dg.ResourceParam[Settings],
+) -> None:
+    """Delete logged searches that are older than GREENLANG_SEARCH_LOG_DAYS."""
+    with explained(context), database.connection() as connection:
+        deleted = search_logs.prune(connection, settings.search_log_days)
+    context.log.info(
+        "Deleted %s logged searches older than %s days.", deleted, settings.search_log_days
+    )
+
+
+@dg.op
 def prune_runs(context: dg.OpExecutionContext) -> None:
     """Delete finished runs that began more than 90 days ago, with their event logs."""
     finished = dg.RunsFilter(
@@ -140,6 +154,7 @@ def prune_runs(context: dg.OpExecutionContext) -> None:
 
 @dg.job(executor_def=dg.in_process_executor)
 def housekeeping() -> None:
-    """Delete what nobody needs any more: expired cache entries and old runs."""
+    """Delete what nobody needs any more: expired cache entries, old logged searches, old runs."""
     prune_embedding_cache()
+    prune_search_logs()
     prune_runs()

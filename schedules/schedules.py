@@ -25,7 +25,7 @@ daily_housekeeping = dg.ScheduleDefinition(
     job=housekeeping,
     cron_schedule="0 5 * * *",
     execution_timezone="UTC",
-    description="Expired cache entries and old runs are deleted.",
+    description="Expired cache entries, old logged searches and old runs are deleted.",
     default_status=dg.DefaultScheduleStatus.RUNNING,
 )
 

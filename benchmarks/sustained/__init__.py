@@ -22,7 +22,7 @@ from benchmarks.common import checkpoint, console, new_database, number
 from benchmarks.common import server as own_server
 from benchmarks.sustained.clients import Load
 from benchmarks.sustained.measure import Outcome, run
-from benchmarks.sustained.stores import IndexedTable, Segments, SegmentTables, Store
+from benchmarks.sustained.stores import Elsewhere, IndexedTable, Segments, SegmentTables, Store
 from benchmarks.vectors import VectorSource
 
 QUERIES = 100
@@ -59,6 +59,7 @@ class Way:
 
 
 WAYS = (
+    Way("floor: inserts go elsewhere, paced", Elsewhere, paced=True, maintained=False),
     Way("segments, paced", Segments, paced=True, maintained=False),
     Way("segments, paced, with maintenance", Segments, paced=True, maintained=True),
     Way("segments, unpaced, with maintenance", Segments, paced=False, maintained=True),
@@ -84,7 +85,7 @@ def measure(
         np.save(queries_file, VectorSource(2, dimensions=sizes.dimensions).take(QUERIES))
         filled: dict[str, Store] = {}
         for way in ways:
-            kind = "segments" if way.store is Segments else "table"
+            kind = "segments" if issubclass(way.store, Segments) else "table"
             if kind not in filled:
                 filled[kind] = way.store(new_database(server_url).url, sizes.dimensions)
                 filled[kind].load(vectors[: sizes.rows])

@@ -99,9 +99,10 @@ def write(store: Store, vectors_file: Path, first: int, load: Load) -> list[tupl
             end = min(done + load.batch, load.rows)
             store.insert(connection, numbered[done:end], vectors[first + done : first + end])
             now = time.perf_counter()
-            _shared.committed.value = first + end
-            _shared.fresh.put((pick.randrange(first + done, first + end), now))
             commits.append((now, first + end))
+            if store.found_at_once:
+                _shared.committed.value = first + end
+                _shared.fresh.put((pick.randrange(first + done, first + end), now))
     return commits
 
 

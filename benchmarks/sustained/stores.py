@@ -21,7 +21,7 @@ from greenlang_vectors.settings import Settings
 from greenlang_vectors.store.database import Database
 from greenlang_vectors.store.identity import embedding_ids
 from greenlang_vectors.store.index_settings import IndexSettings
-from greenlang_vectors.store.leaves import Leaf
+from greenlang_vectors.store.leaves import Leaf, ensure_leaf
 from greenlang_vectors.store.maintenance import maintain
 from greenlang_vectors.store.packing import (
     BLOCK_ROWS,
@@ -68,6 +68,10 @@ class Store(Protocol):
     def parts(self, connection: psycopg.Connection) -> str:
         """What one search visits, in words."""
 
+    @property
+    def found_at_once(self) -> bool:
+        """Whether searches are to find what is inserted."""
+
 
 @dataclass(frozen=True, slots=True)
 class Segments:
@@ -75,6 +79,7 @@ class Segments:
 
     url: str
     dimensions: int
+    found_at_once: bool = True
 
     @property
     def _leaf(self) -> Leaf:
@@ -96,7 +101,7 @@ class Segments:
 
     def search(self, connection: psycopg.Connection, query: Vectors, k: int) -> list[int]:
         """`nearest`."""
-        found = nearest(connection, self._leaf, query, k, index=INDEX)
+        found = nearest(connection, self._leaf, query, k, index=INDEX).candidates
         return [number_of(each.document_id, each.chunk_index) for each in found]
 
     def maintain(self) -> None:
@@ -110,11 +115,28 @@ class Segments:
 
 
 @dataclass(frozen=True, slots=True)
+class Elsewhere(Segments):
+    """The floor: the same rows go to another leaf, so that all they take is the machine's time."""
+
+    found_at_once: bool = False
+
+    def insert(
+        self, connection: psycopg.Connection, rows: Sequence[EmbeddingRow], vectors: Vectors
+    ) -> None:
+        """`write`, into a leaf that nobody searches."""
+        leaf = Leaf("bench", "elsewhere", self.dimensions)
+        ensure_leaf(connection, leaf, INDEX)
+        report = write(connection, leaf, rows, vectors, fingerprint=FINGERPRINT)
+        assert report.inserted == len(vectors)
+
+
+@dataclass(frozen=True, slots=True)
 class IndexedTable:
     """One table with an HNSW index that every insert maintains, as other libraries have it."""
 
     url: str
     dimensions: int
+    found_at_once: bool = True
 
     def load(self, vectors: Vectors) -> None:
         """Fill the table, then index it."""

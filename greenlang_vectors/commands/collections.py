@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from typing import Any
 
@@ -167,6 +168,63 @@ def compare_collections(namespace: str, as_json: bool) -> None:
     output.print(table)
 
 
+@collections_group.command("tune")
+@click.argument("name")
+@as_json_option
+def tune_collection(name: str, as_json: bool) -> None:
+    """Find how wide the collection NAME is to be searched, and let searches be so from now on.
+
+    That is the narrowest ef_search (or probes) that finds what its namespace is promised of the
+    exact answers, without a filter and inside those that the search log shows. A collection of
+    few rows, or one whose width a person set, is measured alone.
+    """
+    from greenlang_vectors.quality import comparison  # noqa: PLC0415
+
+    settings = get_settings()
+    with opened(settings) as database:
+        with database.connection() as connection:
+            collection = collections.get(connection, name)
+        with bars() as shown:
+            measured = comparison.measure(
+                database,
+                collection,
+                embedders=embedders_of(database, settings),
+                settings=settings,
+                tune=True,
+                progress=bar(shown, "measuring"),
+            )
+    quality = measured.quality
+    if as_json:
+        print_json(
+            {"collection": name, "rows": measured.rows, "quality": quality and asdict(quality)}
+        )
+        return
+    if quality is None:
+        errors.print(f"{name} is empty.", highlight=False)
+        return
+    table = Table("width", "recall@10", "lowest, filters included", "p50 ms")
+    for point in quality.curve:
+        chosen = "[bold]" if point["width"] == quality.ef_search else ""
+        table.add_row(
+            f"{chosen}{point['width']}",
+            f"{point['recall_at_10']:.4f}",
+            f"{point['lowest_recall']:.4f}",
+            f"{point['latency_p50_ms']:.2f}",
+        )
+    if quality.curve:
+        output.print(table)
+    lowest, inside = quality.lowest
+    where = "" if inside is None else f", {lowest:.4f} inside the filter {json.dumps(inside)}"
+    kept = lowest >= (quality.recall_target or 0)
+    output.print(
+        f"{name} is searched at width {quality.ef_search}: recall@10 {quality.recall_at_10:.4f}"
+        f"{where}; {quality.recall_target} is {'kept' if kept else 'missed'}.",
+        soft_wrap=True,
+        highlight=False,
+        markup=False,
+    )
+
+
 @collections_group.command("switch")
 @click.argument("name")
 def switch_collection(name: str) -> None:
@@ -181,13 +239,14 @@ def switch_collection(name: str) -> None:
             connection, name, embedders_of(database, settings).fingerprint(wanted)
         )
         recall = collections.state_of(connection, wanted).recall_at_10
+        target = namespaces.get(connection, wanted.namespace).recall_target
     if wanted.serving:
         errors.print(f"{name} serves {wanted.namespace} already.", highlight=False)
         return
-    if recall is None or recall < settings.recall_target:
+    if recall is None or recall < target:
         found = "not been measured" if recall is None else f"been measured as {recall:.4f}"
         errors.print(
-            f"Its recall@10 has {found}; at least {settings.recall_target} is wanted. "
+            f"Its recall@10 has {found}; at least {target} is wanted. "
             f"greenlang-vectors collections compare {wanted.namespace} measures it.",
             soft_wrap=True,
             highlight=False,
@@ -230,6 +289,7 @@ def _as_json(state: CollectionState) -> dict[str, Any]:
         "dimensions": collection.dimensions,
         "serving": collection.serving,
         "index": collection.index.as_json(),
+        "search_width": collection.searched.width,
         "chunks": state.chunks,
         "rows": state.rows,
         "missing": state.missing,

@@ -26,7 +26,7 @@ _EXTRACTORS: dict[str, Extractor] = {
     "text/markdown": extract_markdown,
     "text/plain": extract_text,
 }
-_MEDIA_TYPES = {
+MEDIA_TYPES = {
     ".pdf": "application/pdf",
     ".html": "text/html",
     ".htm": "text/html",
@@ -38,6 +38,7 @@ _MEDIA_TYPES = {
     ".text": "text/plain",
     "": "text/plain",
 }
+"""What a file's ending claims; other endings are not read."""
 _NAMES = {
     "application/pdf": ("a PDF", ".pdf"),
     "text/html": ("an HTML page", ".html"),
@@ -103,7 +104,7 @@ def extract(raw: RawDocument) -> ExtractedDocument:
 
 def _media_type(raw: RawDocument) -> str:
     suffix = PurePosixPath(raw.name).suffix.lower()
-    claimed = _MEDIA_TYPES.get(suffix)
+    claimed = MEDIA_TYPES.get(suffix)
     described, actual = _sniff(raw.data)
     if not suffix and actual is not None:
         return actual

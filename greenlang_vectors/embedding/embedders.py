@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,8 +40,15 @@ class Embedders:
         """The embedder whose vectors a collection holds.
 
         Raises:
-            ModelUnavailable: its model is not on this machine, or is another under its name.
+            ModelUnavailable: its model is not on this machine, is another under its name, or
+                is an application's.
         """
+        if collection.supplied:
+            raise ModelUnavailable(
+                f"The vectors of the collection {collection.name} are supplied by an application; "
+                "nothing can be embedded for it here.",
+                "Search it, and write to it, from the application that has the model.",
+            )
         embedder = self.open(collection.model_source)
         spec = embedder.model.spec
         if (spec.name, spec.dimensions) != (collection.model, collection.dimensions):
@@ -94,17 +101,24 @@ class Embedders:
     def collections(self, connection: psycopg.Connection, namespace: str) -> list[Collection]:
         """The namespace's collections, the serving one first; the first is made if there is none.
 
+        Those whose vectors an application supplies are left out.
+
         Raises:
             UnknownNamespace: it is not registered.
             ModelUnavailable: there is none, and the default model is not on this machine.
         """
         namespaces.get(connection, namespace)
-        if not (found := collections.list_all(connection, namespace)):
+        if not (found := embeddable(collections.list_all(connection, namespace))):
             spec = self.open(self.default).model.spec
             leaf = Leaf(namespace, spec.name, spec.dimensions)
             collections.ensure_first(connection, leaf, self.default)
-            found = collections.list_all(connection, namespace)
+            found = embeddable(collections.list_all(connection, namespace))
         return found
+
+
+def embeddable(found: Iterable[Collection]) -> list[Collection]:
+    """Those of the collections whose model is the library's own to open."""
+    return [collection for collection in found if not collection.supplied]
 
 
 def embedders_of(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -9,7 +10,15 @@ import psycopg
 
 from greenlang_vectors.quality import expectations, integrity, passages
 from greenlang_vectors.quality.outcome import MAX_EXAMPLES, CheckContext, CheckOutcome, merged
-from greenlang_vectors.store import dead_letters, leaves, maintenance, records, segments
+from greenlang_vectors.store import (
+    collections,
+    dead_letters,
+    leaves,
+    maintenance,
+    namespaces,
+    records,
+    segments,
+)
 
 __all__ = ["CHECKS", "Check", "CheckContext", "CheckOutcome", "run_check"]
 
@@ -117,27 +126,52 @@ def index_ready(connection: psycopg.Connection, context: CheckContext) -> CheckO
 
 
 def recall_reached(connection: psycopg.Connection, context: CheckContext) -> CheckOutcome:
-    """The newest measurement of the index finds as much of the exact answers as it must."""
-    rows = leaves.count(connection, context.leaf)
+    """Searches find as much of the exact answers as the namespace is promised, without a filter
+    and inside those that are used, and they did so until they were last tuned."""
+    leaf = context.leaf
+    rows = leaves.count(connection, leaf)
     if rows == 0:
         return CheckOutcome(True, "The namespace holds no embeddings to search.", {}, [])
-    measured = records.newest_search_quality(connection, context.leaf)
+    measured = records.newest_search_quality(connection, leaf)
     if measured is None:
         return CheckOutcome(
             False, f"No search over the {rows} embeddings has been measured yet.", {}, []
         )
-    target = context.settings.recall_target
-    passed = measured.recall_at_10 >= target
+    target = namespaces.get(connection, leaf.namespace).recall_target
+    collection = collections.get(connection, f"{leaf.namespace}/{leaf.model}")
+    name = "ef_search" if collection.index.kind == "hnsw" else "probes"
+    used = collection.searched.width or measured.ef_search
+    lowest, inside = measured.lowest
+    passed = used == measured.ef_search and lowest >= target and measured.recall_before is None
+    message = (
+        f"recall@10 is {measured.recall_at_10:.4f} over {measured.queries} queries at {name} "
+        f"{measured.ef_search}, {'as' if lowest >= target else 'but'} at least {target} is wanted."
+    )
+    if inside is not None:
+        message += f" It is {lowest:.4f} inside the filter {json.dumps(inside)}."
+    if used != measured.ef_search:
+        message += f" Searches use {name} {used}, which has not been measured."
+    if measured.recall_before is not None:
+        message += (
+            f" It had fallen to {measured.recall_before:.4f} before searches were tuned again;"
+            " if that is mended, the next measurement passes."
+        )
     return CheckOutcome(
         passed,
-        f"recall@10 is {measured.recall_at_10:.4f} over {measured.queries} queries at ef_search "
-        f"{measured.ef_search}, {'as' if passed else 'but'} at least {target} is wanted.",
+        message,
         {
             "recall_at_10": measured.recall_at_10,
+            "lowest_recall_at_10": lowest,
             "recall_target": target,
             "queries": measured.queries,
+            name: used,
         },
-        [],
+        [
+            {"filter": json.dumps(each["filter"]), "recall_at_10": each["recall_at_10"]}
+            for each in measured.filtered[:MAX_EXAMPLES]
+        ]
+        if not passed
+        else [],
     )
 
 
@@ -229,7 +263,8 @@ CHECKS: tuple[Check, ...] = (
     Check(
         "search_quality",
         "recall_reached",
-        "The index finds at least the wanted share of the exact ten nearest.",
+        "Searches find at least the promised share of the exact ten nearest, inside the filters "
+        "they use as well as without.",
         True,
         recall_reached,
         of_each_collection=True,

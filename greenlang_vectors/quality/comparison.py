@@ -7,25 +7,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import psycopg
 from numpy.typing import NDArray
 
 from greenlang_vectors.documents.source import evaluation_folder
 from greenlang_vectors.embedding.embedder import Embedder
 from greenlang_vectors.embedding.embedders import Embedders
 from greenlang_vectors.progress import Progress, silent
-from greenlang_vectors.quality import recall
 from greenlang_vectors.quality.evaluation import evaluate, rank_documents
 from greenlang_vectors.quality.retrieval_metrics import read_qrels, read_queries
-from greenlang_vectors.search.similarity import SearchEngine
+from greenlang_vectors.quality.tuning import measure_recall
+from greenlang_vectors.search.engine import SearchEngine
 from greenlang_vectors.settings import Settings
 from greenlang_vectors.store import collections, leaves, namespaces, records
 from greenlang_vectors.store.collections import Collection, CollectionState
 from greenlang_vectors.store.database import Database
-from greenlang_vectors.store.leaves import Leaf
 from greenlang_vectors.store.records import SearchQuality
-
-SEED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +53,16 @@ def measure(
     *,
     embedders: Embedders,
     settings: Settings,
+    tune: bool = False,
     progress: Progress = silent,
 ) -> Measurement:
     """Measure a collection's index against exact search, and keep the figures.
 
-    It is asked with a sample of the stored vectors and with the held-back questions that lie in
-    the folder `_evaluation` of the source.
+    It is asked with what it is really asked with (see `workload`), and with the held-back
+    questions that lie in the folder `_evaluation` of the source.
+
+    Args:
+        tune: first find how wide its searches are to be, and let them be so from now on.
 
     Raises:
         UsageError: the held-back questions or judgements are not as `evaluate` reads them.
@@ -70,19 +70,24 @@ def measure(
     """
     leaf = collection.leaf
     with database.connect() as connection:
-        uri = namespaces.get(connection, leaf.namespace).source_uri
+        namespace = namespaces.get(connection, leaf.namespace)
+        uri = None if collection.supplied else namespace.source_uri
         folder = None if uri is None else evaluation_folder(uri)
         rows = leaves.count(connection, leaf)
         if rows == 0:
             return Measurement(rows=0, quality=None, retrieval={})
         questions = _questions(folder)
-        quality = recall.measure(
+        judged = np.empty((0, leaf.dimensions), np.float32)
+        if questions:
+            judged = _vectors(embedders.of(collection), list(questions.values()))
+        quality = measure_recall(
             connection,
-            leaf,
-            _queries(
-                connection, leaf, embedders.of(collection), list(questions.values()), settings
-            ),
-            ef_search=collection.index.ef_search or settings.index.ef_search,
+            collection,
+            judged,
+            target=namespace.recall_target,
+            settings=settings,
+            tune=tune,
+            progress=progress,
         )
         records.save_search_quality(connection, leaf.namespace, quality)
     retrieval = {}
@@ -164,15 +169,7 @@ def _questions(folder: Path | None) -> dict[str, str]:
     return read_queries(folder / "queries.jsonl")
 
 
-def _queries(
-    connection: psycopg.Connection,
-    leaf: Leaf,
-    embedder: Embedder,
-    questions: list[str],
-    settings: Settings,
-) -> NDArray[np.float32]:
-    """Vectors to ask with, shape (n, dimensions)."""
-    sample = recall.sample_vectors(connection, leaf, settings.quality_sample, SEED)
-    asked = embedder.embed(questions)
-    good = [i for i in range(len(questions)) if i not in asked.failures]
-    return np.concatenate([sample, asked.vectors[good]])
+def _vectors(embedder: Embedder, questions: list[str]) -> NDArray[np.float32]:
+    """Vectors of the questions the model can read, shape (n, dimensions)."""
+    embedded = embedder.embed(questions)
+    return embedded.vectors[[i for i in range(len(questions)) if i not in embedded.failures]]

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 
 from greenlang_vectors.progress import Progress, silent
 from greenlang_vectors.quality.retrieval_metrics import Qrels, mrr, ndcg, recall
-from greenlang_vectors.search.nearest import MAX_EF_SEARCH
-from greenlang_vectors.search.similarity import SearchEngine
+from greenlang_vectors.search.engine import SearchEngine
+from greenlang_vectors.search.model import Mode, SearchRequest
 
 DEPTH = 100
 """Distinct documents ranked for each question."""
@@ -17,21 +17,31 @@ Ranker = Callable[[str], list[str]]
 
 
 def rank_documents(
-    engine: SearchEngine, namespace: str, *, collection: str | None = None
+    engine: SearchEngine,
+    namespace: str,
+    *,
+    collection: str | None = None,
+    mode: Mode = "vector",
+    rerank: bool = False,
 ) -> Ranker:
     """A ranker of documents by their best passage.
 
     Args:
         collection: the one to ask; None for the one that serves.
+        rerank: order the best by the configured cross-encoder.
     """
 
     def rank(question: str) -> list[str]:
-        for passages in (2 * DEPTH, MAX_EF_SEARCH):
-            results = engine.search(question, namespace, passages, collection=collection)
-            ranked = list(dict.fromkeys(result.document for result in results))
-            if len(ranked) >= DEPTH or len(results) < passages:
-                break
-        return ranked[:DEPTH]
+        request = SearchRequest(
+            question,
+            namespace,
+            DEPTH,
+            mode=mode,
+            collection=collection,
+            per_document=1,
+            rerank=rerank,
+        )
+        return [result.document for result in engine.search(request).results]
 
     return rank
 

@@ -19,7 +19,7 @@ class CheckContext:
 
     Attributes:
         leaf: the namespace's embeddings of the model in use.
-        settings: recall target and index profile.
+        settings: the index profile.
         max_tokens: the most tokens the model reads, special tokens included.
     """
 

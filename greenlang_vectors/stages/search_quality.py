@@ -1,4 +1,4 @@
-"""Stage 5: how many of the exact answers each collection's index finds, and how fast."""
+"""Stage 5: how wide each collection is searched to keep its promise, what that finds, how fast."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from greenlang_vectors.embedding.embedders import Embedders
 from greenlang_vectors.progress import Progress, silent
 from greenlang_vectors.quality.comparison import Measurement, measure
 from greenlang_vectors.settings import Settings
+from greenlang_vectors.store import collections
 from greenlang_vectors.store.database import Database
 
 
@@ -17,17 +18,18 @@ def measure_search(
     settings: Settings,
     progress: Progress = silent,
 ) -> dict[str, Measurement]:
-    """Measure every collection of the namespace and keep the figures, the serving one's first.
+    """Tune and measure every collection of the namespace, the serving one's figures first.
 
     Raises:
         UnknownNamespace: it is not registered.
         UsageError, ModelUnavailable: as `measure` does.
     """
     with database.connection() as connection:
-        found = embedders.collections(connection, name)
+        embedders.collections(connection, name)
+        found = collections.list_all(connection, name)
     return {
         each.name: measure(
-            database, each, embedders=embedders, settings=settings, progress=progress
+            database, each, embedders=embedders, settings=settings, tune=True, progress=progress
         )
         for each in found
     }

@@ -9,7 +9,14 @@ import psycopg
 from greenlang_vectors.errors import IndexBuildFailed
 from greenlang_vectors.progress import Progress, silent
 from greenlang_vectors.settings import Settings
-from greenlang_vectors.store import collections, leaves, maintenance, namespaces, segments
+from greenlang_vectors.store import (
+    collections,
+    leaves,
+    maintenance,
+    namespaces,
+    segments,
+    text_statistics,
+)
 from greenlang_vectors.store.database import Database
 from greenlang_vectors.store.leaves import Leaf
 
@@ -64,12 +71,16 @@ def build_indexes(
 ) -> dict[str, IndexReport]:
     """Do so for every collection of a namespace, the serving one first.
 
+    Its words are counted anew if passages came or went, so that full text search knows the rare
+    ones from the common.
+
     Raises:
         UnknownNamespace, IndexBuildFailed: as `build_index` does.
     """
     reports = {}
     with database.connect() as connection:
         namespaces.get(connection, name)
+        text_statistics.refresh(connection, name)
         for collection in collections.list_all(connection, name):
             if not collections.stands(connection, collection):
                 continue

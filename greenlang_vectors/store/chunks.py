@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import cast
 from uuid import UUID
 
@@ -29,6 +29,7 @@ _COLUMNS = {
     "page_start": "int4",
     "page_end": "int4",
     "heading_path": "text[]",
+    "language": "varchar",
 }
 _COLUMN_LIST = sql.SQL(", ").join(map(sql.Identifier, _COLUMNS))
 _COPY = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)")
@@ -60,7 +61,6 @@ def replace(
         False if the document was replaced or removed while it was being cut: the chunks belong
         to a text that is no longer there, and nothing was changed.
     """
-    hashes = [chunk.content_hash for chunk in chunks]
     with connection.transaction():
         current = connection.execute(
             """
@@ -71,15 +71,49 @@ def replace(
         ).fetchone()
         if current is None:
             return False
-        kept = {
-            chunk.index: content_hash
-            for chunk, content_hash in zip(chunks, hashes, strict=True)
-            if chunk.level == 0
-        }
-        embeddings.retire(connection, namespace, document, keep=kept, cache_seconds=cache_seconds)
+        replace_all(
+            connection,
+            namespace,
+            {document: chunks},
+            fingerprint=fingerprint,
+            cache_seconds=cache_seconds,
+            cipher=cipher,
+        )
+    return True
+
+
+def replace_all(
+    connection: psycopg.Connection,
+    namespace: str,
+    chunks: Mapping[UUID, Sequence[Chunk]],
+    *,
+    fingerprint: str,
+    cache_seconds: int,
+    cipher: Cipher | None = None,
+) -> None:
+    """Do so for many documents, which the open transaction has locked.
+
+    Args:
+        chunks: of each document.
+    """
+    rows = [
+        (document, chunk, chunk.content_hash) for document in chunks for chunk in chunks[document]
+    ]
+    kept: dict[UUID, dict[int, str]] = {document: {} for document in chunks}
+    for document, chunk, content_hash in rows:
+        if chunk.level == 0:
+            kept[document][chunk.index] = content_hash
+    with connection.transaction():
+        embeddings.retire(connection, namespace, kept, cache_seconds=cache_seconds)
         connection.execute(
-            "DELETE FROM document_chunks WHERE namespace = %s AND document_id = %s",
-            [namespace, document],
+            "DELETE FROM document_chunks WHERE namespace = %s AND document_id = ANY(%s)",
+            [namespace, list(chunks)],
+        )
+        languages: dict[UUID, str | None] = dict(
+            connection.execute(
+                "SELECT id, language FROM documents WHERE namespace = %s AND id = ANY(%s)",
+                [namespace, list(chunks)],
+            ).fetchall()
         )
         with (
             landing(connection, sql.Identifier("document_chunks"), list(_COLUMNS)) as table,
@@ -87,7 +121,7 @@ def replace(
             cursor.copy(_COPY.format(table, _COLUMN_LIST)) as copy,
         ):
             copy.set_types(list(_COLUMNS.values()))
-            for chunk, content_hash in zip(chunks, hashes, strict=True):
+            for document, chunk, content_hash in rows:
                 columns = ChunkColumns(chunk.content, list(chunk.heading_path))
                 if cipher is not None:
                     columns = columns.sealed(cipher, document, chunk.index)
@@ -106,13 +140,13 @@ def replace(
                         chunk.page_start,
                         chunk.page_end,
                         columns.heading_path,
+                        languages[document] if chunk.level == 0 else None,
                     )
                 )
         connection.execute(
-            "UPDATE documents SET chunking_fingerprint = %s WHERE namespace = %s AND id = %s",
-            [fingerprint, namespace, document],
+            "UPDATE documents SET chunking_fingerprint = %s WHERE namespace = %s AND id = ANY(%s)",
+            [fingerprint, namespace, list(chunks)],
         )
-    return True
 
 
 def totals(connection: psycopg.Connection, namespace: str) -> tuple[int, int, int]:

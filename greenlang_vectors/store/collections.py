@@ -17,8 +17,9 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import class_row
 
-from greenlang_vectors.errors import GreenLangError, UsageError
-from greenlang_vectors.store import leaves, namespaces
+from greenlang_vectors.errors import UnknownCollection, UsageError
+from greenlang_vectors.store import collection_locks, leaves, namespaces
+from greenlang_vectors.store.collection_locks import changing
 from greenlang_vectors.store.completeness import (
     DEAD_LETTER_STAGE,
     check_finished,
@@ -29,8 +30,9 @@ from greenlang_vectors.store.index_settings import IndexSettings
 from greenlang_vectors.store.leaves import Leaf, drop_leaf, ensure_leaf
 from greenlang_vectors.store.records import newest_search_quality
 
-LOCK_SECONDS = 5
-"""How long a change of the partitions may make searches wait for a transaction that is longer."""
+SUPPLIED = "supplied:"
+"""`Collection.model_source` of a collection whose vectors an application supplies: no model is
+called so, neither here nor in the hub."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,10 @@ class Collection:
     Attributes:
         name: "<namespace>/<model>".
         model: what the store calls the embedding model.
-        model_source: what the model is opened with: a name, or a folder of this machine.
+        model_source: what the model is opened with: a name, or a folder of this machine;
+            SUPPLIED where nobody but an application can embed.
+        search_width: the ef_search (HNSW) or probes (IVFFlat) that tuning found; None for the
+            default.
         serving: whether searches of the namespace ask this one.
     """
 
@@ -51,9 +56,19 @@ class Collection:
     model_source: str
     dimensions: int
     index_settings: dict[str, str | int]
+    search_width: int | None
     serving: bool
     description: str | None
     created_at: datetime
+
+    @property
+    def supplied(self) -> bool:
+        """Whether its vectors come from an application, ready made.
+
+        Such a collection never serves, and the stages that need a model leave it out: it holds
+        what the application put into it. It is indexed as all are.
+        """
+        return self.model_source == SUPPLIED
 
     @property
     def leaf(self) -> Leaf:
@@ -64,6 +79,13 @@ class Collection:
     def index(self) -> IndexSettings:
         """How it is compared and indexed."""
         return IndexSettings(**self.index_settings)  # type: ignore[arg-type]
+
+    @property
+    def searched(self) -> IndexSettings:
+        """The same, as wide as tuning found best where no person has set it."""
+        if self.search_width is None or self.index.width is not None:
+            return self.index
+        return self.index.widened(self.search_width)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +113,12 @@ def get(connection: psycopg.Connection, name: str) -> Collection:
     """The collection of this name.
 
     Raises:
-        UsageError: there is none; the message names those that are.
+        UnknownCollection: there is none; the message names those that are.
     """
     for found in _read(connection, sql.SQL("name = %s"), [name]):
         return found
     known = ", ".join(each.name for each in list_all(connection)) or "none yet"
-    raise UsageError(f"Unknown collection {name!r}.", f"Known: {known}.")
+    raise UnknownCollection(f"Unknown collection {name!r}.", f"Known: {known}.")
 
 
 def list_all(connection: psycopg.Connection, namespace: str | None = None) -> list[Collection]:
@@ -147,10 +169,44 @@ def stands(connection: psycopg.Connection, collection: Collection) -> bool:
 
 
 def ensure_first(connection: psycopg.Connection, leaf: Leaf, model_source: str) -> None:
-    """Give a namespace that has no collection its first, which serves."""
-    with _changing(connection, leaf.namespace):
-        if not list_all(connection, leaf.namespace):
+    """Give a namespace that none serves its first, which does.
+
+    Raises:
+        UsageError: an application supplies vectors under the model's name.
+    """
+    with changing(connection, leaf.namespace):
+        if serving(connection, leaf.namespace) is None:
+            for each in list_all(connection, leaf.namespace):
+                if each.model == leaf.model:
+                    raise UsageError(
+                        f"An application supplies the vectors of the collection {each.name}.",
+                        "Drop it, and let the application give its model another name.",
+                    )
             _make(connection, leaf, IndexSettings(), model_source, None)
+
+
+def ensure_supplied(connection: psycopg.Connection, leaf: Leaf) -> Collection:
+    """The collection of the vectors that an application supplies, made on first use.
+
+    Raises:
+        UnknownNamespace: it is not registered.
+        UsageError: a collection of this name holds something else.
+    """
+    namespaces.get(connection, leaf.namespace)
+    name = f"{leaf.namespace}/{leaf.model}"
+    if not (found := _read(connection, sql.SQL("name = %s"), [name])):
+        with changing(connection, leaf.namespace):
+            _make(connection, leaf, IndexSettings(), SUPPLIED, None)
+        found = [get(connection, name)]
+    [collection] = found
+    if not collection.supplied or collection.dimensions != leaf.dimensions:
+        whose = "an application's" if collection.supplied else "the library's own"
+        raise UsageError(
+            f"The collection {name} holds {collection.dimensions} dimensions of {whose} model; "
+            f"vectors of {leaf.dimensions} were supplied.",
+            "Give the application's model another name.",
+        )
+    return collection
 
 
 def create(
@@ -178,7 +234,7 @@ def create(
     namespaces.get(connection, leaf.namespace)
     index.check(leaf.dimensions)
     name = f"{leaf.namespace}/{leaf.model}"
-    with _changing(connection, leaf.namespace):
+    with changing(connection, leaf.namespace):
         if any(each.name == name for each in list_all(connection, leaf.namespace)):
             raise UsageError(f"The collection {name} exists already.", "Drop it to begin anew.")
         longest = _longest_chunk(connection, leaf.namespace)
@@ -233,7 +289,7 @@ def drop(connection: psycopg.Connection, name: str) -> None:
         GreenLangError: a long transaction holds the namespace's tables.
     """
     collection = get(connection, name)
-    with _changing(connection, collection.namespace):
+    with changing(connection, collection.namespace):
         connection.execute(
             "SELECT FROM embedding_collections WHERE namespace = %s ORDER BY id FOR UPDATE",
             [collection.namespace],
@@ -272,6 +328,14 @@ def drop(connection: psycopg.Connection, name: str) -> None:
             )
 
 
+def remember_width(connection: psycopg.Connection, collection: Collection, width: int) -> None:
+    """Let searches of the collection be this wide from now on, unless a person has set another."""
+    connection.execute(
+        "UPDATE embedding_collections SET search_width = %s, tuned_at = now() WHERE id = %s",
+        [width, collection.id],
+    )
+
+
 @contextmanager
 def settled(connection: psycopg.Connection, namespace: str) -> Iterator[list[Collection]]:
     """A transaction in which no collection of the namespace is created or dropped.
@@ -279,9 +343,7 @@ def settled(connection: psycopg.Connection, namespace: str) -> Iterator[list[Col
     Gives the collections. Any number of writers hold this at once; searches need it not.
     """
     with connection.transaction():
-        connection.execute(
-            "SELECT pg_advisory_xact_lock_shared(hashtextextended(%s, 0))", [_lock(namespace)]
-        )
+        collection_locks.share(connection, namespace)
         yield list_all(connection, namespace)
 
 
@@ -292,31 +354,13 @@ def _read(
         """
         SELECT id, name, namespace, embedding_model AS model,
                coalesce(metadata ->> 'model_source', embedding_model) AS model_source,
-               dimensions, index_settings, serving, description, created_at
+               dimensions, index_settings, search_width, serving, description, created_at
         FROM embedding_collections
         WHERE {} ORDER BY namespace, serving DESC, created_at, name
         """
     ).format(condition)
     with connection.cursor(row_factory=class_row(Collection)) as cursor:
         return cursor.execute(query, parameters).fetchall()
-
-
-@contextmanager
-def _changing(connection: psycopg.Connection, namespace: str) -> Iterator[None]:
-    """A transaction that waits until no writer is within `settled`, and keeps new ones out."""
-    try:
-        with connection.transaction():
-            connection.execute("SELECT set_config('lock_timeout', %s, true)", [f"{LOCK_SECONDS}s"])
-            connection.execute(
-                "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [_lock(namespace)]
-            )
-            yield
-    except psycopg.errors.LockNotAvailable as error:
-        raise GreenLangError(
-            f"A transaction of more than {LOCK_SECONDS} s holds the tables of {namespace}; "
-            "nothing was changed.",
-            "Try again when it has ended; it may be a backup.",
-        ) from error
 
 
 def _make(
@@ -329,8 +373,9 @@ def _make(
     ensure_leaf(connection, leaf, index, description)
     connection.execute(
         "UPDATE embedding_collections"
-        " SET metadata = metadata || jsonb_build_object('model_source', %s::text) WHERE id = %s",
-        [model_source, leaf.collection_id],
+        " SET metadata = metadata || jsonb_build_object('model_source', %s::text),"
+        " serving = serving AND %s WHERE id = %s",
+        [model_source, model_source != SUPPLIED, leaf.collection_id],
     )
 
 
@@ -341,7 +386,3 @@ def _longest_chunk(connection: psycopg.Connection, namespace: str) -> int:
         [namespace],
     ).fetchone()
     return cast("tuple[int]", row)[0]
-
-
-def _lock(namespace: str) -> str:
-    return f"greenlang/collections/{namespace}"

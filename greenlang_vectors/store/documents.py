@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 from uuid import UUID
@@ -11,6 +12,7 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from greenlang_vectors.chunking.model import content_hash
+from greenlang_vectors.documents.language import language_of
 from greenlang_vectors.documents.model import ExtractedDocument, Heading
 from greenlang_vectors.store import embeddings
 from greenlang_vectors.store.encryption.cipher import Cipher
@@ -44,6 +46,38 @@ def versions(connection: psycopg.Connection, namespace: str) -> dict[str, Stored
         return {row.source_key: row for row in rows}
 
 
+_SAVE = """
+    INSERT INTO documents AS known (
+        namespace, id, origin, source_type, source_key, title, media_type, size_bytes,
+        file_hash, text, text_hash, characters, page_starts, headings, metadata,
+        extraction_version, language)
+    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+    ON CONFLICT (namespace, id) DO UPDATE SET
+        title = excluded.title, media_type = excluded.media_type,
+        size_bytes = excluded.size_bytes, file_hash = excluded.file_hash,
+        text = excluded.text, text_hash = excluded.text_hash,
+        characters = excluded.characters, page_starts = excluded.page_starts,
+        headings = excluded.headings,
+        metadata = excluded.metadata, extraction_version = excluded.extraction_version,
+        language = excluded.language, chunking_fingerprint = NULL, updated_at = now()
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class NewVersion:
+    """A document as it is to be stored.
+
+    Attributes:
+        file_hash: tells whether the stored version is this one.
+    """
+
+    source_type: str
+    source_key: str
+    document: ExtractedDocument
+    file_hash: str
+    size_bytes: int
+
+
 def save(
     connection: psycopg.Connection,
     namespace: str,
@@ -64,7 +98,39 @@ def save(
     Args:
         cipher: that of an encrypted namespace; the database refuses clear text there.
     """
-    identity = document_id(namespace, source_type, source_key)
+    new = NewVersion(source_type, source_key, document, file_hash, size_bytes)
+    [identity] = save_all(
+        connection,
+        namespace,
+        [new],
+        extraction_version=extraction_version,
+        origin=origin,
+        cipher=cipher,
+    )
+    return identity
+
+
+def save_all(
+    connection: psycopg.Connection,
+    namespace: str,
+    versions: Sequence[NewVersion],
+    *,
+    extraction_version: str,
+    origin: str,
+    cipher: Cipher | None = None,
+) -> list[UUID]:
+    """Do so for many documents in one exchange with the server; return their ids."""
+    rows = [_row(namespace, new, extraction_version, origin, cipher) for new in versions]
+    with connection.cursor() as cursor:
+        cursor.executemany(_SAVE, rows)
+    return [row[1] for row in rows]
+
+
+def _row(
+    namespace: str, new: NewVersion, extraction_version: str, origin: str, cipher: Cipher | None
+) -> tuple[Any, ...]:
+    document = new.document
+    identity = document_id(namespace, new.source_type, new.source_key)
     columns = DocumentColumns(
         document.title,
         document.text,
@@ -73,42 +139,25 @@ def save(
     )
     if cipher is not None:
         columns = columns.sealed(cipher, identity)
-    connection.execute(
-        """
-        INSERT INTO documents AS known (
-            namespace, id, origin, source_type, source_key, title, media_type, size_bytes,
-            file_hash, text, text_hash, characters, page_starts, headings, metadata,
-            extraction_version)
-        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
-        ON CONFLICT (namespace, id) DO UPDATE SET
-            title = excluded.title, media_type = excluded.media_type,
-            size_bytes = excluded.size_bytes, file_hash = excluded.file_hash,
-            text = excluded.text, text_hash = excluded.text_hash,
-            characters = excluded.characters, page_starts = excluded.page_starts,
-            headings = excluded.headings,
-            metadata = excluded.metadata, extraction_version = excluded.extraction_version,
-            chunking_fingerprint = NULL, updated_at = now()
-        """,
-        [
-            namespace,
-            identity,
-            origin,
-            source_type,
-            source_key,
-            columns.title,
-            document.media_type,
-            size_bytes,
-            file_hash,
-            columns.text,
-            content_hash(document.text),
-            len(document.text),
-            list(document.page_starts),
-            Jsonb(columns.headings),
-            Jsonb(columns.metadata),
-            extraction_version,
-        ],
+    return (
+        namespace,
+        identity,
+        origin,
+        new.source_type,
+        new.source_key,
+        columns.title,
+        document.media_type,
+        new.size_bytes,
+        new.file_hash,
+        columns.text,
+        content_hash(document.text),
+        len(document.text),
+        list(document.page_starts),
+        Jsonb(columns.headings),
+        Jsonb(columns.metadata),
+        extraction_version,
+        language_of(document.text) if cipher is None else None,
     )
-    return identity
 
 
 def load(
@@ -156,15 +205,27 @@ def remove(
     Its vectors stay in the embedding cache, so that a file that was only renamed or moved is not
     embedded again.
     """
+    remove_all(connection, namespace, [identity], cache_seconds=cache_seconds)
+
+
+def remove_all(
+    connection: psycopg.Connection,
+    namespace: str,
+    identities: Sequence[UUID],
+    *,
+    cache_seconds: int,
+) -> None:
+    """Do so for many documents, in one transaction."""
+    which = [namespace, list(identities)]
     with connection.transaction():
         connection.execute(
-            "SELECT FROM documents WHERE namespace = %s AND id = %s FOR UPDATE",
-            [namespace, identity],
+            "SELECT FROM documents WHERE namespace = %s AND id = ANY(%s) ORDER BY id FOR UPDATE",
+            which,
         )
-        embeddings.retire(connection, namespace, identity, keep={}, cache_seconds=cache_seconds)
-        connection.execute(
-            "DELETE FROM documents WHERE namespace = %s AND id = %s", [namespace, identity]
+        embeddings.retire(
+            connection, namespace, {each: {} for each in identities}, cache_seconds=cache_seconds
         )
+        connection.execute("DELETE FROM documents WHERE namespace = %s AND id = ANY(%s)", which)
 
 
 def uncut(

@@ -16,7 +16,11 @@ from psycopg.rows import class_row
 from greenlang_vectors.documents.model import JSON
 from greenlang_vectors.store import archived, writing
 from greenlang_vectors.store.encryption.cipher import Cipher
-from greenlang_vectors.store.encryption.columns import EmbeddingColumns, open_content
+from greenlang_vectors.store.encryption.columns import (
+    EmbeddingColumns,
+    open_content,
+    open_metadata,
+)
 from greenlang_vectors.store.encryption.errors import SealBroken
 from greenlang_vectors.store.leaves import Leaf
 from greenlang_vectors.store.writing import EmbeddingRow, WriteReport
@@ -29,6 +33,7 @@ class PendingChunk:
     """A chunk that has no embedding yet.
 
     Attributes:
+        metadata: kept with its embedding; None leaves what a row already has.
         broken: why the content of an encrypted namespace's chunk does not open; it is empty then.
     """
 
@@ -37,6 +42,7 @@ class PendingChunk:
     chunk_index: int
     content: str
     content_hash: str
+    metadata: Mapping[str, JSON] | None = None
     broken: SealBroken | None = None
 
 
@@ -89,7 +95,8 @@ def pending(
     with connection.cursor(row_factory=class_row(PendingChunk)) as cursor:
         chunks = cursor.execute(
             """
-            SELECT d.source_type, c.document_id, c.chunk_index, c.content, c.content_hash
+            SELECT d.source_type, c.document_id, c.chunk_index, c.content, c.content_hash,
+                   CASE WHEN d.origin = 'sdk' THEN nullif(d.metadata, '{}') END AS metadata
             FROM embedding_work w
             JOIN document_chunks c ON c.namespace = %(namespace)s
                 AND c.document_id = w.document_id AND c.chunk_index = w.chunk_index
@@ -106,9 +113,10 @@ def pending(
 def _opened(cipher: Cipher, chunk: PendingChunk) -> PendingChunk:
     try:
         content = open_content(cipher, chunk.document_id, chunk.chunk_index, chunk.content)
+        metadata = open_metadata(cipher, chunk.document_id, chunk.metadata or {})
     except SealBroken as error:
         return replace(chunk, content="", broken=error)
-    return replace(chunk, content=content)
+    return replace(chunk, content=content, metadata=metadata or None)
 
 
 def write(
@@ -118,7 +126,6 @@ def write(
     vectors: NDArray[np.float32],
     *,
     fingerprint: str,
-    metadata: Mapping[str, JSON] | None = None,
     cipher: Cipher | None = None,
 ) -> WriteReport:
     """Store the vectors of these chunks in one transaction (see `writing.write`).
@@ -129,7 +136,6 @@ def write(
     Args:
         vectors: shape (len(chunks), leaf.dimensions).
         fingerprint: model, weights and settings they were made with.
-        metadata: kept with every row; None leaves what a row already has.
         cipher: that of an encrypted namespace; the database refuses clear previews there.
 
     Returns:
@@ -144,7 +150,7 @@ def write(
                 chunk.chunk_index,
                 chunk.content_hash,
                 chunk.content[:PREVIEW_CHARACTERS],
-                metadata,
+                chunk.metadata,
             )
             for chunk in (chunks[i] for i in live)
         ]
@@ -163,7 +169,7 @@ def _sealed(
     Metadata that says what a row's sealed metadata says already is left out: sealed twice it
     would differ, and the row be written again.
     """
-    known = _known_metadata(connection, leaf, rows) if rows and rows[0].metadata else {}
+    known = _known_metadata(connection, leaf, [row for row in rows if row.metadata])
     sealed = []
     for row in rows:
         place = row.source_id, row.chunk_index
@@ -178,6 +184,8 @@ def _sealed(
 def _known_metadata(
     connection: psycopg.Connection, leaf: Leaf, rows: Sequence[EmbeddingRow]
 ) -> dict[tuple[UUID, int], dict[str, JSON]]:
+    if not rows:
+        return {}
     found = connection.execute(
         """
         SELECT source_id, chunk_index, metadata FROM vector_embeddings
@@ -220,10 +228,11 @@ def _live(
 _RETIRE = sql.SQL(
     """
     DELETE FROM vector_embeddings e
-    WHERE namespace = %(namespace)s AND source_id = %(document)s AND NOT EXISTS (
-        SELECT FROM unnest(%(indexes)s::integer[], %(hashes)s::text[])
-            AS kept (chunk_index, content_hash)
-        WHERE kept.chunk_index = e.chunk_index AND kept.content_hash = e.content_hash)
+    WHERE namespace = %(namespace)s AND source_id = ANY(%(documents)s) AND NOT EXISTS (
+        SELECT FROM unnest(%(kept)s::uuid[], %(indexes)s::integer[], %(hashes)s::text[])
+            AS kept (document_id, chunk_index, content_hash)
+        WHERE kept.document_id = e.source_id AND kept.chunk_index = e.chunk_index
+            AND kept.content_hash = e.content_hash)
     RETURNING embedding_fingerprint, content_hash, embedding
     """
 )
@@ -243,18 +252,22 @@ _INTO_CACHE = sql.SQL(
 def retire(
     connection: psycopg.Connection,
     namespace: str,
-    document: UUID,
+    keep: Mapping[UUID, Mapping[int, str]],
     *,
-    keep: Mapping[int, str],
     cache_seconds: int,
 ) -> None:
-    """Remove a document's embeddings but those to keep; their vectors go to the embedding cache.
+    """Remove documents' embeddings but those to keep; their vectors go to the embedding cache.
 
     A login of single namespaces may not use the cache, which all share: it only removes them.
 
     Args:
-        keep: content hash by chunk index of the chunks that stay.
+        keep: of each document the chunks that stay: content hash by chunk index.
     """
+    kept = [
+        (document, index, content_hash)
+        for document, hashes in keep.items()
+        for index, content_hash in hashes.items()
+    ]
     cached = connection.execute(
         "SELECT has_table_privilege('embedding_cache', 'INSERT')"
     ).fetchone() == (True,)
@@ -262,9 +275,10 @@ def retire(
         _INTO_CACHE.format(_RETIRE) if cached else _RETIRE,
         {
             "namespace": namespace,
-            "document": document,
-            "indexes": list(keep.keys()),
-            "hashes": list(keep.values()),
+            "documents": list(keep),
+            "kept": [document for document, _, _ in kept],
+            "indexes": [index for _, index, _ in kept],
+            "hashes": [content_hash for _, _, content_hash in kept],
             "seconds": cache_seconds,
         },
     )

@@ -40,6 +40,17 @@ class IndexSettings:
     lists: int | None = None
     probes: int | None = None
 
+    @property
+    def width(self) -> int | None:
+        """How wide a search is: ef_search, or probes of IVFFlat; None for the default."""
+        return self.probes if self.kind == "ivfflat" else self.ef_search
+
+    def widened(self, width: int) -> IndexSettings:
+        """The same with searches of this width."""
+        if self.kind == "ivfflat":
+            return replace(self, probes=width)
+        return replace(self, ef_search=width)
+
     def as_json(self) -> dict[str, Any]:
         """What is not left to its default."""
         return {key: value for key, value in asdict(self).items() if value is not None}

@@ -12,7 +12,7 @@ from psycopg.types.json import Jsonb
 from greenlang_vectors.store import audit, roles
 from greenlang_vectors.store.identity import derived_id, identifier
 from greenlang_vectors.store.index_settings import IndexSettings
-from greenlang_vectors.store.locks import exclusive
+from greenlang_vectors.store.locks import exclusive_transaction
 
 DEFAULT_INDEX = IndexSettings()
 
@@ -59,7 +59,7 @@ def ensure_leaf(
     if _exists(connection, leaf):
         return
     parent = sql.Identifier(identifier(f"vector_embeddings_{leaf.namespace}"))
-    with exclusive(connection, "leaf", leaf.namespace), connection.transaction():
+    with exclusive_transaction(connection, "leaf", leaf.namespace):
         roles.act_as_admin(connection)
         connection.execute(
             sql.SQL(

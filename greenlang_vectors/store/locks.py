@@ -1,5 +1,9 @@
 """Advisory locks: one worker at a time for one piece of work.
 
+What is one transaction takes `exclusive_transaction`, and goes through any pooler. What is longer
+takes `exclusive`, whose lock belongs to the session: through a pooler it is refused, as the next
+statement may reach another session, and the lock would stay with a stranger.
+
 The lock is polled instead of waited for: a session blocked inside `pg_advisory_lock` holds a
 snapshot that every CREATE INDEX CONCURRENTLY would wait for, and the two would deadlock.
 """
@@ -12,6 +16,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import psycopg
+
+from greenlang_vectors.errors import DatabaseUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -26,8 +32,11 @@ def exclusive(connection: psycopg.Connection, *name: str, wait: bool = True) -> 
 
     Args:
         wait: if not, the body runs at once and is given False where another holds the lock.
+
+    Raises:
+        DatabaseUnavailable: the connection leads through a pooler.
     """
-    key = "/".join(("greenlang", *name))
+    key = _key(name)
     waited = False
     while not _try(connection, key):
         if not wait:
@@ -44,8 +53,34 @@ def exclusive(connection: psycopg.Connection, *name: str, wait: bool = True) -> 
             connection.execute("SELECT pg_advisory_unlock(hashtextextended(%s, 0))", [key])
 
 
+@contextmanager
+def exclusive_transaction(connection: psycopg.Connection, *name: str) -> Iterator[None]:
+    """A transaction that holds the lock of this name, waiting as long as needed."""
+    while True:
+        with connection.transaction():
+            row = connection.execute(
+                "SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0))", [_key(name)]
+            ).fetchone()
+            if row == (True,):
+                yield
+                return
+        time.sleep(POLL_SECONDS)
+
+
+def _key(name: tuple[str, ...]) -> str:
+    return "/".join(("greenlang", *name))
+
+
 def _try(connection: psycopg.Connection, key: str) -> bool:
     row = connection.execute(
-        "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", [key]
+        "SELECT CASE WHEN pg_backend_pid() = %s"
+        " THEN pg_try_advisory_lock(hashtextextended(%s, 0)) END",
+        [connection.info.backend_pid, key],
     ).fetchone()
-    return row is not None and bool(row[0])
+    if row == (None,):
+        raise DatabaseUnavailable(
+            "This work needs a session of its own, and the connection leads through a pooler.",
+            "Let GREENLANG_DATABASE_URL lead to the server itself where stages, index builds and"
+            " migrations run.",
+        )
+    return row == (True,)

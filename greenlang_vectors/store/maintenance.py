@@ -15,7 +15,7 @@ import psycopg
 
 from greenlang_vectors.progress import Progress, silent
 from greenlang_vectors.settings import Settings
-from greenlang_vectors.store import indexes, leaves, segments
+from greenlang_vectors.store import filter_indexes, indexes, leaves, segments
 from greenlang_vectors.store.database import Database
 from greenlang_vectors.store.index_estimates import ROWS_PER_LIST, fitting
 from greenlang_vectors.store.index_settings import MAX_DIMENSIONS, IndexSettings, resolved
@@ -78,6 +78,7 @@ def maintain(
         work.index_tail()
         work.drop_superseded()
         layout = segments.cover(segments.on_leaf(connection, leaf))
+        filter_indexes.follow(connection, leaf, layout)
         tail = Segment(_covered(layout), None, None)
         return MaintenanceReport(
             built=tuple(work.built),

@@ -13,9 +13,10 @@ from psycopg.types.json import Jsonb
 
 from greenlang_vectors.chunking.model import STRATEGIES, StrategyName
 from greenlang_vectors.errors import InvalidNamespaceName, UnknownNamespace, UsageError
+from greenlang_vectors.settings import get_settings
 from greenlang_vectors.store import audit, roles
 from greenlang_vectors.store.identity import identifier
-from greenlang_vectors.store.locks import exclusive
+from greenlang_vectors.store.locks import exclusive_transaction
 
 PRD_NAMESPACES = ("csrd", "cbam", "eudr", "vcci", "default")
 
@@ -30,6 +31,10 @@ PARTITIONED_TABLES = (
     "check_results",
     "archives",
     "archived_embeddings",
+    "vector_search_logs",
+    "text_statistics",
+    "text_terms",
+    "uploads",
 )
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(?:[_-][a-z0-9]+)*")
@@ -46,6 +51,7 @@ class Namespace:
         chunking: how its documents are cut (PRD 7.3).
         chunking_by_media_type: exceptions, e.g. {"text/plain": "fixed"}.
         source_fingerprint: the listing of the source last worked through; None before that.
+        recall_target: the recall@10 that its searches are promised, within (0, 1].
     """
 
     name: str
@@ -53,6 +59,7 @@ class Namespace:
     chunking: StrategyName
     chunking_by_media_type: dict[str, StrategyName]
     source_fingerprint: str | None
+    recall_target: float
 
     def strategy_for(self, media_type: str) -> StrategyName:
         """How a document of this type is cut."""
@@ -87,35 +94,42 @@ def register(
     source_uri: str | None = None,
     chunking: str | None = None,
     chunking_by_media_type: dict[str, str] | None = None,
+    recall_target: float | None = None,
 ) -> Namespace:
     """Add a namespace and its partitions, or change the settings that are given.
 
     Raises:
         InvalidNamespaceName: see `validate_name`.
-        UsageError: an unknown chunking strategy.
+        UsageError: an unknown chunking strategy, or a recall that cannot be.
     """
     validate_name(name)
+    if recall_target is not None and not 0 < recall_target <= 1:
+        raise UsageError(f"The recall target must be above 0 and at most 1, not {recall_target}.")
     for strategy in filter(None, (chunking, *(chunking_by_media_type or {}).values())):
         if strategy not in STRATEGIES:
             raise UsageError(
                 f"Unknown chunking strategy {strategy!r}.", f"Known: {', '.join(STRATEGIES)}."
             )
-    with exclusive(connection, "namespace", name), connection.transaction():
+    with exclusive_transaction(connection, "namespaces"):
         roles.act_as_admin(connection)
         connection.execute(
             """
-            INSERT INTO namespaces AS known (name, source_uri, chunking, chunking_by_media_type)
+            INSERT INTO namespaces AS known
+                (name, source_uri, chunking, chunking_by_media_type, recall_target)
             VALUES (%(name)s, %(uri)s, coalesce(%(chunking)s, 'semantic'),
-                    coalesce(%(by_type)s::jsonb, '{}'))
+                    coalesce(%(by_type)s::jsonb, '{}'), coalesce(%(recall)s, %(usual_recall)s))
             ON CONFLICT (name) DO UPDATE SET
                 source_uri = coalesce(%(uri)s, known.source_uri),
                 chunking = coalesce(%(chunking)s, known.chunking),
-                chunking_by_media_type = coalesce(%(by_type)s, known.chunking_by_media_type)
+                chunking_by_media_type = coalesce(%(by_type)s, known.chunking_by_media_type),
+                recall_target = coalesce(%(recall)s, known.recall_target)
             """,
             {
                 "name": name,
                 "uri": source_uri,
                 "chunking": chunking,
+                "recall": recall_target,
+                "usual_recall": get_settings().recall_target,
                 "by_type": None
                 if chunking_by_media_type is None
                 else Jsonb(chunking_by_media_type),
@@ -144,7 +158,8 @@ def list_all(connection: psycopg.Connection) -> list[Namespace]:
     with connection.cursor(row_factory=class_row(Namespace)) as cursor:
         return cursor.execute(
             """
-            SELECT name, source_uri, chunking, chunking_by_media_type, source_fingerprint
+            SELECT name, source_uri, chunking, chunking_by_media_type, source_fingerprint,
+                   recall_target
             FROM namespaces ORDER BY name
             """
         ).fetchall()
@@ -157,7 +172,7 @@ def drop(connection: psycopg.Connection, name: str) -> None:
         UnknownNamespace: it is not registered.
     """
     get(connection, name)
-    with exclusive(connection, "namespace", name), connection.transaction():
+    with exclusive_transaction(connection, "namespaces"):
         roles.act_as_admin(connection)
         audit.record_drop(connection, partition("vector_embeddings", name))
         for table in reversed(PARTITIONED_TABLES):

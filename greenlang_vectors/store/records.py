@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
+from operator import itemgetter
 from typing import cast
 from uuid import UUID
 
 import psycopg
 from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
 
+from greenlang_vectors.documents.model import JSON
 from greenlang_vectors.store.leaves import Leaf
 
 
@@ -76,11 +79,20 @@ def embedding_job(
 
 @dataclass(frozen=True, slots=True)
 class SearchQuality:
-    """How well and how fast a leaf's index answers.
+    """How well and how fast a leaf is searched.
 
     Attributes:
-        recall_at_10: share of the exact ten nearest that the index finds, averaged over queries.
-        latency_p50_ms, latency_p99_ms: of the index searches, in milliseconds.
+        ef_search: breadth of the searches; of IVFFlat, their probes.
+        queries: how many were asked without a filter.
+        recall_at_10: share of the exact ten nearest that is found, averaged over queries.
+        latency_p50_ms, latency_p99_ms: of these searches, in milliseconds.
+        recall_target: what the namespace was promised then.
+        recall_before: the lowest recall, without or inside some filter, at the width that was used
+            until this measurement, where it had fallen below what was promised; else None.
+        filtered: the same inside filters: [{"filter", "queries", "recall_at_10"}, …].
+        curve: what tuning measured on its way: [{"width", "recall_at_10", "lowest_recall",
+            "latency_p50_ms"}, …] by width, the lowest recall being that without or inside some
+            filter; empty where nothing was tuned.
     """
 
     embedding_model: str
@@ -89,6 +101,16 @@ class SearchQuality:
     recall_at_10: float
     latency_p50_ms: float
     latency_p99_ms: float
+    recall_target: float | None = None
+    recall_before: float | None = None
+    filtered: list[dict[str, JSON]] = field(default_factory=list)
+    curve: list[dict[str, float]] = field(default_factory=list)
+
+    @property
+    def lowest(self) -> tuple[float, JSON]:
+        """The lowest recall, and the filter inside which it is; None for none."""
+        inside = [(cast("float", each["recall_at_10"]), each["filter"]) for each in self.filtered]
+        return min([(self.recall_at_10, None), *inside], key=itemgetter(0))
 
 
 def save_search_quality(
@@ -97,19 +119,19 @@ def save_search_quality(
     """Add a measurement to the history."""
     connection.execute(
         """
-        INSERT INTO search_quality (namespace, embedding_model, ef_search, queries, recall_at_10,
-                                    latency_p50_ms, latency_p99_ms)
-        VALUES (%s, %s, %s, %s, %s, %s, %s)
+        INSERT INTO search_quality
+            (namespace, embedding_model, ef_search, queries, recall_at_10, latency_p50_ms,
+             latency_p99_ms, recall_target, recall_before, filtered, curve)
+        VALUES (%(namespace)s, %(embedding_model)s, %(ef_search)s, %(queries)s, %(recall_at_10)s,
+                %(latency_p50_ms)s, %(latency_p99_ms)s, %(recall_target)s, %(recall_before)s,
+                %(filtered)s, %(curve)s)
         """,
-        [
-            namespace,
-            quality.embedding_model,
-            quality.ef_search,
-            quality.queries,
-            quality.recall_at_10,
-            quality.latency_p50_ms,
-            quality.latency_p99_ms,
-        ],
+        {
+            **asdict(quality),
+            "namespace": namespace,
+            "filtered": Jsonb(quality.filtered),
+            "curve": Jsonb(quality.curve),
+        },
     )
 
 
@@ -118,7 +140,8 @@ def newest_search_quality(connection: psycopg.Connection, leaf: Leaf) -> SearchQ
     with connection.cursor(row_factory=class_row(SearchQuality)) as cursor:
         return cursor.execute(
             """
-            SELECT embedding_model, ef_search, queries, recall_at_10, latency_p50_ms, latency_p99_ms
+            SELECT embedding_model, ef_search, queries, recall_at_10, latency_p50_ms,
+                   latency_p99_ms, recall_target, recall_before, filtered, curve
             FROM search_quality WHERE namespace = %s AND embedding_model = %s
             ORDER BY measured_at DESC LIMIT 1
             """,

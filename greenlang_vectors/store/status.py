@@ -16,7 +16,8 @@ class NamespaceStatus:
         collection: the one that serves, of which embeddings, index and recall are; None before
             the first fill.
         index: kind of its valid ANN indexes, "hnsw" or "ivfflat"; None without one.
-        recall_at_10: the newest measurement; None before the first.
+        recall_at_10: the newest measurement without a filter; None before the first.
+        recall_target: the recall@10 that is promised.
         checks_passed, checks_failed: newest outcome of each check.
     """
 
@@ -28,6 +29,7 @@ class NamespaceStatus:
     dead_letters: int
     index: str | None
     recall_at_10: float | None
+    recall_target: float
     checks_passed: int
     checks_failed: int
 
@@ -50,6 +52,7 @@ def namespace_status(connection: psycopg.Connection) -> list[NamespaceStatus]:
                 (SELECT q.recall_at_10 FROM search_quality q
                  WHERE q.namespace = n.name AND q.embedding_model = serving.embedding_model
                  ORDER BY q.measured_at DESC LIMIT 1) AS recall_at_10,
+                n.recall_target,
                 checks.passed AS checks_passed,
                 checks.failed AS checks_failed
             FROM namespaces n

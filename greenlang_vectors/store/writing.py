@@ -49,7 +49,7 @@ _STAGING = """
         id uuid, source_id uuid, chunk_index integer, content_hash varchar, embedding vector,
         segment integer, embedding_model varchar, embedding_fingerprint varchar,
         namespace varchar, source_type varchar, content_preview text, metadata jsonb
-    ) WITH (toast_tuple_target = 8160) ON COMMIT DELETE ROWS
+    ) WITH (toast_tuple_target = 8160) ON COMMIT DROP
 """
 
 

@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -99,7 +100,7 @@ def cli(
     get_settings.cache_clear()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def add_document() -> AddDocument:
     """Stores a document of these passages with its chunks; returns its id."""
 
@@ -168,3 +169,27 @@ def leaf(database: Database, request: pytest.FixtureRequest) -> Leaf:
         made = Leaf(name, "test-model", DIMENSIONS)
         leaves.ensure_leaf(connection, made)
     return made
+
+
+@pytest.fixture(scope="module")
+def retrieval_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("sets") / "Tiny"
+    folder.mkdir()
+    corpus = {
+        "d1": "Cement makers report the emissions of each tonne of clinker.",
+        "d2": "A cocoa trader keeps the coordinates of every plot of land.",
+        "d3": "The auditor signs a limited assurance report.",
+    }
+    lines = [json.dumps({"_id": key, "title": "", "text": text}) for key, text in corpus.items()]
+    (folder / "corpus.jsonl").write_text("\n".join([*lines, "this line is broken"]))
+    queries = {"q1": "Where was the cocoa grown?", "q2": "Who assures the report?"}
+    lines = [json.dumps({"_id": key, "text": text}) for key, text in queries.items()]
+    (folder / "queries.jsonl").write_text("\n".join(lines))
+    (folder / "qrels.tsv").write_text("query-id\tcorpus-id\tscore\nq1\td2\t1\nq2\td3\t2\n")
+    return folder
+
+
+@pytest.fixture
+def evaluated(cli: Cli, retrieval_set: Path) -> Result:
+    """The set, loaded and measured; again at no cost when it is there."""
+    return cli("evaluate", str(retrieval_set), "--json")

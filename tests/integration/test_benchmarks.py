@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks import index_build, rows, sustained, write_path
+from benchmarks import filtered, index_build, rows, search, sustained, write_path
+from benchmarks.common import new_database
 from benchmarks.vectors import VectorSource
 
 pytestmark = pytest.mark.integration
@@ -66,6 +67,26 @@ def test_index_build_finds_what_is_near_through_every_kind(server: str) -> None:
         assert min(searched.recall for searched in each.searched.values()) > 0.5, title
     assert len(built["HNSW, vector"].plain_seconds) == 1
     assert not built["HNSW, halfvec"].plain_seconds
+
+
+def test_filtered_finds_what_passes_at_every_selectivity(server: str) -> None:
+    sizes = filtered.Sizes(rows=2000, queries=10, dimensions=32)
+    measured = filtered.measure(server, sizes)
+    assert [each.parts for each in measured.filtered] == [2, 10, 100, 1000]
+    assert [each.fewest for each in measured.filtered] == [10, 10, 10, 2]
+    assert min(each.recall for each in measured.filtered) > 0.9
+    assert all(len(each.milliseconds) == sizes.queries for each in measured.filtered)
+    assert measured.nearest_ms > 0 < measured.bare_ms
+
+
+def test_search_measures_every_way(server: str) -> None:
+    sizes = search.Sizes(rows=400, queries=5)
+    database = new_database(server)
+    measured = search.measure(database, search.prepare(database, sizes, server), sizes)
+    database.close()
+    for times in (measured.sdk, measured.bare, measured.question, measured.hybrid):
+        assert len(times.ms) == 5
+        assert 0 < times.p50 <= times.p99
 
 
 def test_sustained_sees_what_was_committed(server: str) -> None:

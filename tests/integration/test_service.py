@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +18,14 @@ from greenlang_vectors.embedding.embedder import Embedder
 from greenlang_vectors.embedding.embedders import Embedders
 from greenlang_vectors.errors import UnknownNamespace, UsageError
 from greenlang_vectors.progress import silent
-from greenlang_vectors.service import EmbeddingConfig, EmbeddingRequest, EmbeddingService
+from greenlang_vectors.search.filters import Comparison
+from greenlang_vectors.search.model import SearchRequest
+from greenlang_vectors.service import (
+    BlockingEmbeddingService,
+    EmbeddingConfig,
+    EmbeddingRequest,
+    EmbeddingService,
+)
 from greenlang_vectors.settings import Settings
 from greenlang_vectors.stages.pipeline import fill
 from greenlang_vectors.store import collections, namespaces
@@ -184,7 +195,7 @@ def test_what_one_collection_cannot_take_is_stored_in_none(
 def test_a_collection_that_comes_while_texts_are_embedded_gets_them_too(
     two_models: EmbeddingService, database: Database, toys: Embedders
 ) -> None:
-    embed = two_models._embedders.of
+    embed = two_models.sync._embedders.of
 
     def create_late(collection: Collection) -> Embedder:
         with database.connect() as connection:
@@ -192,7 +203,7 @@ def test_a_collection_that_comes_while_texts_are_embedded_gets_them_too(
                 toys.create(connection, "two", "toy-32", IndexSettings())
         return embed(collection)
 
-    two_models._embedders = Late(two_models._embedders, create_late)
+    two_models.sync._embedders = Late(two_models.sync._embedders, create_late)
     asyncio.run(two_models.embed_and_store(EmbeddingRequest(TEXTS, "two", source_id="late")))
     assert embedded(database, "late") == {"toy-16": 2, "toy-24": 2, "toy-32": 2}
     with database.connect() as connection:
@@ -204,3 +215,88 @@ class Late:
 
     def __init__(self, embedders: Embedders, of: Callable[[Collection], Embedder]) -> None:
         self.collections, self.of = embedders.collections, of
+
+
+def test_richer_searches_by_the_same_definition_blocking_and_not(
+    service: EmbeddingService,
+) -> None:
+    stored = EmbeddingRequest(TEXTS, "eudr", "report", "found", {"year": 2024})
+    service.sync.embed_and_store(stored)
+    request = SearchRequest(
+        "converted forest land",
+        "eudr",
+        mode="hybrid",
+        filter=Comparison("metadata.year", "eq", 2024),
+        fresh=True,
+    )
+    blocking = service.sync.find(request, user="anna")
+    answer = asyncio.run(service.find(request, user="anna"))
+    assert answer.results == blocking.results
+    assert answer.results[0].content == TEXTS[0]
+    assert answer.results[0].metadata == {"year": 2024}
+    assert {result.document for result in answer.results} == {"found"}
+    assert service.sync.search(TEXTS[0], "eudr") == asyncio.run(service.search(TEXTS[0], "eudr"))
+
+
+def test_every_method_exists_blocking_and_not_with_the_same_parameters() -> None:
+    def methods(kind: type) -> dict[str, object]:
+        return {
+            name: list(inspect.signature(method).parameters.values())
+            for name, method in inspect.getmembers(kind, inspect.isfunction)
+            if not name.startswith("_")
+        }
+
+    assert methods(EmbeddingService) == methods(BlockingEmbeddingService)
+
+
+def test_what_was_asked_is_in_the_log_when_the_block_ends(database: Database) -> None:
+    async def ask() -> None:
+        async with EmbeddingService(database, Settings()) as service:
+            await service.search("who is noted here?", "eudr", threshold=-1)
+
+    asyncio.run(ask())
+    with BlockingEmbeddingService(database, Settings()) as service:
+        service.search("and here?", "eudr", threshold=-1)
+    with database.connect() as connection:
+        noted = connection.execute(
+            "SELECT query_text FROM vector_search_logs WHERE query_text LIKE '%% here?'"
+        ).fetchall()
+    assert sorted(noted) == [("and here?",), ("who is noted here?",)]
+
+
+def test_opened_by_its_settings_it_closes_what_it_opened(database: Database) -> None:
+    settings = Settings(database_url=database.url, search_log_share=0)  # type: ignore[arg-type]
+    with BlockingEmbeddingService.open(settings) as service:
+        assert service.embed(EmbeddingRequest(TEXTS)).embeddings.shape == (2, 384)
+
+    async def ask() -> int:
+        async with EmbeddingService.open(settings) as service:
+            return (await service.find(SearchRequest("forest", "eudr"))).asked
+
+    assert asyncio.run(ask()) == 10
+
+
+def test_it_needs_no_dagster(database: Database, repository: Path) -> None:
+    """In a process in which nothing of Dagster can be imported."""
+    program = """
+import sys
+sys.modules["dagster"] = None
+from greenlang_vectors.search.model import SearchRequest
+from greenlang_vectors.service import BlockingEmbeddingService
+with BlockingEmbeddingService.open() as service:
+    print(service.find(SearchRequest("forest", "eudr")).asked)
+"""
+    finished = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=repository,
+        env={"GREENLANG_DATABASE_URL": database.url, "PATH": ""},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (finished.returncode, finished.stdout.strip()) == (0, "10"), finished.stderr
+
+
+def test_it_is_typed(repository: Path) -> None:
+    assert (repository / "greenlang_vectors" / "py.typed").is_file()

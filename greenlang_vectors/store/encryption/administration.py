@@ -14,7 +14,7 @@ from psycopg import sql
 from greenlang_vectors.errors import UsageError
 from greenlang_vectors.progress import Progress, silent
 from greenlang_vectors.settings import Settings
-from greenlang_vectors.store import collections, namespaces
+from greenlang_vectors.store import collections, namespaces, text_statistics
 from greenlang_vectors.store.encryption import data_keys
 from greenlang_vectors.store.encryption.providers import KeyProvider, wrapping_provider
 from greenlang_vectors.store.encryption.resealing import pending_rows, reseal
@@ -22,7 +22,7 @@ from greenlang_vectors.store.locks import exclusive
 
 CONSEQUENCES = (
     "Sealed: texts, titles and headings of documents; content, headings and previews of passages; "
-    "the chosen metadata keys. People with SQL see none of them.",
+    "the chosen metadata keys. People with SQL see none of them. What is asked is not logged.",
     "Stops working: full text search, and every query of SQL over these columns. Integrity "
     "checks read and open every row here instead of counting on the server.",
     "Stays visible: vectors (embeddings can be inverted approximately, so they tell roughly what "
@@ -40,21 +40,27 @@ embeddings and the embedding cache by them is what rotates keys without embeddin
 
 _CLEAR: dict[str, tuple[LiteralString, LiteralString]] = {
     "documents": (
-        "text, title, headings, metadata",
+        "text, title, headings, metadata, language",
         "left(NEW.text, 5) <> 'glv1:' OR left(NEW.title, 5) <> 'glv1:' "
-        "OR jsonb_typeof(NEW.headings) <> 'string'",
+        "OR jsonb_typeof(NEW.headings) <> 'string' OR NEW.language IS NOT NULL",
     ),
     "document_chunks": (
-        "content, heading_path",
+        "content, heading_path, language",
         "left(NEW.content, 5) <> 'glv1:' "
-        "OR cardinality(NEW.heading_path) > 0 AND left(NEW.heading_path[1], 5) <> 'glv1:'",
+        "OR cardinality(NEW.heading_path) > 0 AND left(NEW.heading_path[1], 5) <> 'glv1:' "
+        "OR NEW.language IS NOT NULL",
     ),
     "vector_embeddings": (
         "content_preview, metadata",
         "left(NEW.content_preview, 5) <> 'glv1:'",
     ),
+    "vector_search_logs": (
+        "query_text, query_embedding",
+        "NEW.query_text IS NOT NULL OR NEW.query_embedding IS NOT NULL",
+    ),
 }
-"""By table: the columns that are sealed, and what a row is like that is not."""
+"""By table: the columns that hold no clear text, and what a row is like that does. Words are
+indexed where a language is known (migration 0008)."""
 
 _CLEAR_METADATA: LiteralString = (
     "NEW.metadata ? {key} AND left(NEW.metadata ->> {key}, 5) IS DISTINCT FROM 'glv1:'"
@@ -115,6 +121,12 @@ def enable(
             if not data_keys.of_namespace(connection, namespace):
                 data_keys.add(connection, namespace, _provider(connection, settings))
             _refuse_clear_text(connection, namespace)
+            text_statistics.clear(connection, namespace)
+            connection.execute(
+                "UPDATE vector_search_logs SET query_text = NULL, query_embedding = NULL,"
+                " filter = NULL WHERE namespace = %s",
+                [namespace],
+            )
         return _bring_under_current_key(connection, namespace, settings, progress)
 
 
@@ -216,6 +228,8 @@ def _bring_under_current_key(
     if cipher is None:
         return 0
     done = reseal(connection, cipher, progress)
+    for table in _CLEAR:  # what the planner knows of a column are words of it
+        connection.execute(sql.SQL("ANALYZE {}").format(namespaces.partition(table, namespace)))
     with connection.transaction():
         connection.execute(
             "UPDATE encrypted_namespaces SET sealed = true WHERE namespace = %s", [namespace]

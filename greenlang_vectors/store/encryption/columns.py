@@ -6,6 +6,7 @@ encrypted namespace is said in `administration.CONSEQUENCES`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 from uuid import UUID
 
@@ -46,7 +47,7 @@ class DocumentColumns(NamedTuple):
             cipher.open(place, self.title),
             cipher.open(place._replace(column="text"), self.text),
             cipher.open_json(place._replace(column="headings"), self.headings),
-            cipher.open_metadata(place._replace(column="metadata"), self.metadata),
+            open_metadata(cipher, identity, self.metadata),
         )
 
 
@@ -122,6 +123,15 @@ def open_text(cipher: Cipher, document: UUID, text: str) -> str:
         SealBroken, KeyUnavailable: see `Cipher.open`.
     """
     return cipher.open(Place("documents", str(document), "text"), text)
+
+
+def open_metadata(cipher: Cipher, document: UUID, metadata: Mapping[str, JSON]) -> dict[str, JSON]:
+    """A document's metadata in clear.
+
+    Raises:
+        SealBroken, KeyUnavailable: see `Cipher.open`.
+    """
+    return cipher.open_metadata(Place("documents", str(document), "metadata"), metadata)
 
 
 def open_content(cipher: Cipher, document: UUID, index: int, content: str) -> str:

@@ -93,7 +93,8 @@ TABLES = (
         _seal_document,
         """
         UPDATE documents d SET
-            title = new.title, text = new.text, headings = new.headings, metadata = new.metadata
+            title = new.title, text = new.text, headings = new.headings, metadata = new.metadata,
+            language = NULL
         FROM unnest(%b::uuid[], %b::text[], %b::text[], %b::jsonb[], %b::jsonb[])
             AS new (id, title, text, headings, metadata)
         WHERE d.namespace = {namespace} AND d.id = new.id
@@ -108,7 +109,7 @@ TABLES = (
         _seal_chunk,
         """
         UPDATE document_chunks c SET
-            content = new.content,
+            content = new.content, language = NULL,
             heading_path = ARRAY(SELECT jsonb_array_elements_text(new.heading_path))
         FROM unnest(%b::uuid[], %b::integer[], %b::text[], %b::jsonb[])
             AS new (document_id, chunk_index, content, heading_path)

@@ -92,6 +92,7 @@ def test_the_list_says_what_is_documented(cli: Cli) -> None:
         "dimensions": 16,
         "serving": True,
         "index": {"metric": "cosine", "kind": "hnsw", "storage": "vector"},
+        "search_width": None,
         "chunks": 4,
         "rows": 4,
         "missing": 0,

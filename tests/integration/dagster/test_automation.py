@@ -12,8 +12,10 @@ import pytest
 
 from greenlang_vectors.documents.source import listing_fingerprint, source_from_uri
 from greenlang_vectors.embedding.cache import PostgresCache
-from greenlang_vectors.store import namespaces
+from greenlang_vectors.settings import Settings
+from greenlang_vectors.store import namespaces, search_logs
 from greenlang_vectors.store.database import Database
+from greenlang_vectors.store.search_logs import LoggedSearch
 from schedules.jobs import KEEP_RUNS, housekeeping
 from schedules.schedules import daily_refresh
 from schedules.sensors import failed_runs, namespace_registry, source_changes
@@ -211,11 +213,23 @@ def test_housekeeping_deletes_what_nobody_needs(
     for name, age in [("old", KEEP_RUNS + timedelta(days=1)), ("new", timedelta(days=1))]:
         run = dg.DagsterRun(job_name="ingest", run_id=name, status=dg.DagsterRunStatus.SUCCESS)
         instance.run_storage.add_historical_run(run, now - age)
+    with fresh.connect() as connection:
+        namespaces.register(connection, "csrd")
+        for days in (2, 8):
+            search = LoggedSearch(
+                "csrd", None, "text", "why?", None, None, 1, None, days, "", 1.0, None,
+                at=now - timedelta(days=days),
+            )  # fmt: skip
+            assert search_logs.write(connection, [search]) == 1
     result = housekeeping.execute_in_process(
-        instance=instance, resources={"database": fresh}, run_config=QUIET
+        instance=instance,
+        resources={"database": fresh, "settings": Settings(search_log_days=7)},
+        run_config=QUIET,
     )
     assert result.success
     with fresh.connect() as connection:
         left = connection.execute("SELECT fingerprint FROM embedding_cache").fetchall()
+        logged = connection.execute("SELECT result_count FROM vector_search_logs").fetchall()
+    assert logged == [(2,)]
     assert left == [("alive",)]
     assert {run.run_id for run in instance.get_runs()} == {"new", result.run_id}

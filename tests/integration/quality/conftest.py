@@ -8,11 +8,13 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from greenlang_vectors.quality import recall
 from greenlang_vectors.quality.checks import CHECKS, CheckContext, CheckOutcome, run_check
+from greenlang_vectors.quality.recall import Questions, Truth, measure
+from greenlang_vectors.quality.workload import sample_vectors
 from greenlang_vectors.settings import Settings
 from greenlang_vectors.store import maintenance, records
 from greenlang_vectors.store.database import Database
+from greenlang_vectors.store.index_settings import IndexSettings
 from greenlang_vectors.store.leaves import Leaf
 
 MAX_TOKENS = 512
@@ -49,7 +51,8 @@ def healthy(
         add_document(connection, leaf.namespace, "second.txt", ["four", "five"])
         embed_all(connection, leaf)
         maintenance.maintain(database, leaf, settings)
-        queries = recall.sample_vectors(connection, leaf, 5, seed=1)
-        quality = recall.measure(connection, leaf, queries, ef_search=settings.index.ef_search)
+        index = IndexSettings()
+        truth = Truth(connection, leaf, Questions(sample_vectors(connection, leaf, 5, 1)), index)
+        quality = measure(leaf, [truth], index, settings.index.ef_search)
         records.save_search_quality(connection, leaf.namespace, quality)
     return leaf

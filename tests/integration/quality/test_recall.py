@@ -10,13 +10,15 @@ import psycopg
 import pytest
 from numpy.typing import NDArray
 
-from greenlang_vectors.quality.recall import measure, sample_vectors
+from greenlang_vectors.quality.recall import Questions, Truth, measure
+from greenlang_vectors.quality.workload import sample_vectors
 from greenlang_vectors.search.nearest import nearest
 from greenlang_vectors.settings import Settings
 from greenlang_vectors.store import leaves, maintenance, namespaces, segments
 from greenlang_vectors.store.database import Database
 from greenlang_vectors.store.index_settings import IndexSettings
 from greenlang_vectors.store.leaves import Leaf
+from greenlang_vectors.store.records import SearchQuality
 
 pytestmark = pytest.mark.integration
 
@@ -39,6 +41,17 @@ def fill(connection: psycopg.Connection, leaf: Leaf, vectors: NDArray[np.float64
             row = (uuid4(), "document", uuid4(), "0" * 64, listed, leaf.model, "f", leaf.namespace)
             copy.write_row(row)
     leaves.analyze(connection, leaf)
+
+
+def measured(
+    connection: psycopg.Connection,
+    leaf: Leaf,
+    queries: NDArray[np.float32],
+    ef_search: int,
+    index: IndexSettings = SPARSE,
+) -> SearchQuality:
+    truth = Truth(connection, leaf, Questions(queries), index, "index")
+    return measure(leaf, [truth], index, ef_search)
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +106,7 @@ def test_a_small_leaf_is_measured_through_its_index_too(database: Database, leaf
         maintenance.maintain(database, leaf, Settings())
         [index] = segments.on_leaf(connection, leaf)
         queries = sample_vectors(connection, leaf, 4, seed=0)
-        assert measure(connection, leaf, queries, ef_search=40).recall_at_10 == 1
+        assert measured(connection, leaf, queries, 40).recall_at_10 == 1
         connection.execute("SELECT pg_stat_force_next_flush()")
         used = connection.execute(
             "SELECT pg_stat_get_numscans(to_regclass(%s))", [f'"{index.name}"']
@@ -120,9 +133,10 @@ def test_recall_is_the_share_of_the_true_nearest_that_is_found(
         for query, row in zip(queries, similarities, strict=True):
             truth = {keys[i] for i in np.argsort(-row)[:10]}
             found = nearest(connection, large, query, 10, index=SPARSE, ef_search=10, plan="index")
-            shares.append(len(truth & {(n.document_id, n.chunk_index) for n in found}) / 10)
-        narrow = measure(connection, large, queries, ef_search=10)
-        wide = measure(connection, large, queries, ef_search=400)
+            keys_found = {(each.document_id, each.chunk_index) for each in found.candidates}
+            shares.append(len(truth & keys_found) / 10)
+        narrow = measured(connection, large, queries, 10)
+        wide = measured(connection, large, queries, 400)
     assert narrow.recall_at_10 == pytest.approx(np.mean(shares))
     assert narrow.recall_at_10 < wide.recall_at_10 <= 1
     assert (narrow.queries, narrow.ef_search, narrow.embedding_model) == (40, 10, "test-model")
@@ -134,17 +148,16 @@ def test_of_equally_distant_passages_any_will_do(database: Database, leaf: Leaf)
         fill(connection, leaf, np.ones((100, leaf.dimensions)))
         maintenance.maintain(database, leaf, Settings())
         queries = np.eye(leaf.dimensions, dtype=np.float32)
-        assert measure(connection, leaf, queries, ef_search=10).recall_at_10 == 1
+        assert measured(connection, leaf, queries, 10).recall_at_10 == 1
 
 
 def test_nothing_to_measure_is_an_error(database: Database, leaf: Leaf) -> None:
     with database.connect() as connection:
         nothing = sample_vectors(connection, leaf, 5, seed=0)
         assert nothing.shape == (0, leaf.dimensions)
-        with pytest.raises(ValueError, match="at least one query"):
-            measure(connection, leaf, nothing, ef_search=40)
-        with pytest.raises(ValueError, match="no rows"):
-            measure(connection, leaf, np.eye(leaf.dimensions, dtype=np.float32), ef_search=40)
+        for queries in (nothing, np.eye(leaf.dimensions, dtype=np.float32)):
+            with pytest.raises(ValueError, match="nothing can be found"):
+                measured(connection, leaf, queries, 40)
 
 
 def test_a_sample_is_drawn_again_alike(database: Database, large: Leaf) -> None:

@@ -16,8 +16,9 @@ from greenlang_vectors.errors import ModelUnavailable, UsageError
 from greenlang_vectors.progress import silent
 from greenlang_vectors.quality.checks import CHECKS, CheckContext, run_check
 from greenlang_vectors.quality.comparison import compare
-from greenlang_vectors.search import similarity
-from greenlang_vectors.search.similarity import SearchEngine, SearchResult
+from greenlang_vectors.search import nearest
+from greenlang_vectors.search.engine import SearchEngine
+from greenlang_vectors.search.model import SearchRequest, SearchResult
 from greenlang_vectors.settings import Settings
 from greenlang_vectors.stages.embeddings import STAGE, embed_chunks, fill_collection
 from greenlang_vectors.stages.pipeline import fill
@@ -85,7 +86,7 @@ class Corpus:
 
     def search(self, query: str, k: int = 5, collection: str | None = None) -> list[SearchResult]:
         engine = SearchEngine(self.database, self.embedders, SETTINGS)
-        return engine.search(query, self.name, k, collection=collection)
+        return engine.search(SearchRequest(query, self.name, k, collection=collection)).results
 
     def all(self) -> list[Collection]:
         with self.database.connect() as connection:
@@ -174,11 +175,14 @@ def test_a_search_engine_follows_a_switch(corpus: Corpus) -> None:
     other = corpus.create("toy-24")
     corpus.fill_one(other)
     engine = SearchEngine(corpus.database, corpus.embedders, SETTINGS)
-    before = engine.search("Which duty?", corpus.name)
+    before = engine.search(SearchRequest("Which duty?", corpus.name)).results
     corpus.switch(other)
-    after = engine.search("Which duty?", corpus.name)
+    after = engine.search(SearchRequest("Which duty?", corpus.name)).results
     assert [r.document for r in before] != [r.document for r in after]
-    assert after == engine.search("Which duty?", corpus.name, collection=other.name)
+    assert (
+        after
+        == engine.search(SearchRequest("Which duty?", corpus.name, collection=other.name)).results
+    )
 
 
 def test_a_collection_of_another_namespace_is_refused(corpus: Corpus) -> None:
@@ -186,9 +190,9 @@ def test_a_collection_of_another_namespace_is_refused(corpus: Corpus) -> None:
     with corpus.database.connect() as connection:
         namespaces.register(connection, "elsewhere")
     with pytest.raises(UsageError, match="none of the namespace 'elsewhere'"):
-        engine.search("x", "elsewhere", collection=corpus.all()[0].name)
+        engine.search(SearchRequest("x", "elsewhere", collection=corpus.all()[0].name))
     with pytest.raises(UsageError, match="Unknown collection"):
-        engine.search("x", corpus.name, collection=f"{corpus.name}/nothing")
+        engine.search(SearchRequest("x", corpus.name, collection=f"{corpus.name}/nothing"))
 
 
 @pytest.mark.parametrize("metric", ["cosine", "l2", "inner_product"])
@@ -205,9 +209,9 @@ def test_a_passage_put_as_question_finds_itself_by_every_metric(
     assert scores[0] > scores[1]
     engine = SearchEngine(corpus.database, corpus.embedders, SETTINGS)
     above = engine.search(
-        text(4), corpus.name, 5, threshold=scores[2] - 1e-9, collection=other.name
+        SearchRequest(text(4), corpus.name, 5, threshold=scores[2] - 1e-9, collection=other.name)
     )
-    assert above == found[:3]
+    assert above.results == found[:3]
 
 
 def test_a_model_that_is_another_under_its_name_is_not_asked(corpus: Corpus) -> None:
@@ -321,7 +325,7 @@ def test_a_search_whose_collection_is_dropped_is_answered_by_the_next(corpus: Co
     corpus.fill_one(other)
     embedders = DroppedMeanwhile(corpus, first, other)
     engine = SearchEngine(corpus.database, embedders, SETTINGS)
-    assert engine.search(text(3), corpus.name)[0].document == "3.txt"
+    assert engine.search(SearchRequest(text(3), corpus.name)).results[0].document == "3.txt"
     assert [each.name for each in corpus.all()] == [other.name]
 
 
@@ -331,20 +335,20 @@ def test_a_search_of_a_named_collection_that_is_dropped_says_so(corpus: Corpus) 
     embedders = DroppedMeanwhile(corpus, first, other)
     engine = SearchEngine(corpus.database, embedders, SETTINGS)
     with pytest.raises(UsageError, match=f"Unknown collection '{first.name}'"):
-        engine.search(text(3), corpus.name, collection=first.name)
+        engine.search(SearchRequest(text(3), corpus.name, collection=first.name))
 
 
 def test_a_search_sees_one_moment(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
-    nearest = similarity.nearest
+    search = nearest.nearest
 
     def then_all_changes(*arguments: object, **options: object) -> object:
-        found = nearest(*arguments, **options)
+        found = search(*arguments, **options)
         for number in range(DOCUMENTS):
             (corpus.folder / f"{number}.txt").unlink()
         corpus.fill()
         return found
 
-    monkeypatch.setattr(similarity, "nearest", then_all_changes)
+    monkeypatch.setattr(nearest, "nearest", then_all_changes)
     found = corpus.search(text(3), 5)
     assert len(found) == 5
     assert found[0].content == text(3)
@@ -361,7 +365,9 @@ class Searching(threading.Thread):
         engine = SearchEngine(self.corpus.database, self.corpus.embedders, SETTINGS)
         while not self.stopped:
             try:
-                found = engine.search(f"What is asked now? {self.answered}", self.corpus.name, 5)
+                found = engine.search(
+                    SearchRequest(f"What is asked now? {self.answered}", self.corpus.name, 5)
+                ).results
             except Exception as error:  # noqa: BLE001 - any is a failure of the test
                 self.wrong.append(repr(error))
             else:

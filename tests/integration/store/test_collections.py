@@ -12,7 +12,14 @@ import pytest
 from greenlang_vectors.errors import GreenLangError, ItemError, UnknownNamespace, UsageError
 from greenlang_vectors.settings import Settings
 from greenlang_vectors.stages.vector_index import build_index
-from greenlang_vectors.store import collections, completeness, dead_letters, leaves, records
+from greenlang_vectors.store import (
+    collection_locks,
+    collections,
+    completeness,
+    dead_letters,
+    leaves,
+    records,
+)
 from greenlang_vectors.store.collections import Collection
 from greenlang_vectors.store.database import Database
 from greenlang_vectors.store.index_settings import IndexSettings
@@ -273,7 +280,7 @@ def test_while_a_writer_writes_none_is_created_or_dropped(
     database: Database,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(collections, "LOCK_SECONDS", 1)
+    monkeypatch.setattr(collection_locks, "LOCK_SECONDS", 1)
     with database.connect() as writer, collections.settled(writer, filled.namespace) as known:
         for change in (lambda: collections.drop(connection, filled.name), lambda: create("third")):
             with pytest.raises(GreenLangError, match="nothing was changed"):

@@ -17,7 +17,8 @@ from greenlang_vectors.embedding.embedder import Embedder
 from greenlang_vectors.embedding.embedders import Embedders
 from greenlang_vectors.errors import UsageError
 from greenlang_vectors.quality.checks import CHECKS, CheckContext, CheckOutcome
-from greenlang_vectors.search.similarity import SearchEngine, SearchResult
+from greenlang_vectors.search.engine import SearchEngine
+from greenlang_vectors.search.model import SearchRequest, SearchResult
 from greenlang_vectors.service import EmbeddingConfig, EmbeddingRequest, EmbeddingService
 from greenlang_vectors.settings import Settings, get_settings
 from greenlang_vectors.stages.chunks import cut_chunks
@@ -72,7 +73,7 @@ class Corpus:
 
     def search(self, query: str, top_k: int = 10) -> list[SearchResult]:
         engine = SearchEngine(self.database, Embedders.only(self.embedder), self.settings)
-        return engine.search(query, self.name, top_k)
+        return engine.search(SearchRequest(query, self.name, top_k)).results
 
     def enable(self, *metadata_keys: str) -> int:
         with self.database.connect() as connection:
@@ -520,14 +521,14 @@ def test_the_sdk_seals_texts_and_chosen_metadata_and_storing_again_changes_nothi
         source_id="r-1",
         metadata={"client": f"{MARKER} Ltd", "year": 2023},
     )
-    assert service._embed_and_store(request) == 2
+    assert service.sync.embed_and_store(request) == 2
     assert columns_that_show(corpus.database, corpus.name, MARKER) == set()
-    assert service._embed_and_store(request) == 0
+    assert service.sync.embed_and_store(request) == 0
     assert corpus.search("passage")[0].content == f"A {MARKER} passage."
     rows = corpus.rows("SELECT metadata FROM vector_embeddings WHERE namespace = %(ns)s")
     assert [row[0]["year"] for row in rows] == [2023, 2023]
     other = EmbeddingRequest(request.texts, corpus.name, source_id="r-1", metadata={"client": "B"})
-    assert service._embed_and_store(other) == 2
+    assert service.sync.embed_and_store(other) == 2
 
 
 def test_a_metadata_key_chosen_later_is_sealed_in_the_rows_that_are_there(
@@ -535,11 +536,12 @@ def test_a_metadata_key_chosen_later_is_sealed_in_the_rows_that_are_there(
 ) -> None:
     corpus.enable()
     service = EmbeddingService(corpus.database, corpus.settings, EmbeddingConfig())
-    service._embed_and_store(
+    service.sync.embed_and_store(
         EmbeddingRequest(["Text."], corpus.name, metadata={"client": f"{MARKER} Ltd"})
     )
-    assert columns_that_show(corpus.database, corpus.name, MARKER) == {"vector_embeddings.metadata"}
-    assert corpus.enable("client") == 1
+    in_clear = {"documents.metadata", "vector_embeddings.metadata"}
+    assert columns_that_show(corpus.database, corpus.name, MARKER) == in_clear
+    assert corpus.enable("client") == 2
     noted_before = {"vector_audit_log.old_metadata"}
     assert columns_that_show(corpus.database, corpus.name, MARKER) <= noted_before
     assert corpus.status().metadata_keys == ["client"]

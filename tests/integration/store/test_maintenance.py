@@ -74,7 +74,10 @@ def found(connection: psycopg.Connection, leaf: Leaf) -> list[tuple[str, int, in
 def finds_all(connection: psycopg.Connection, leaf: Leaf, vectors: NDArray[np.float32]) -> bool:
     index = leaves.index_settings(connection, leaf)
     return all(
-        nearest(connection, leaf, vector, 1, index=index, ef_search=200)[0].distance < 1e-5
+        nearest(connection, leaf, vector, 1, index=index, ef_search=200, plan="index")
+        .candidates[0]
+        .value
+        < 1e-5
         for vector in vectors
     )
 
@@ -175,7 +178,9 @@ def test_rows_that_come_while_a_graph_is_built_are_found_and_none_twice(
     report = maintenance.maintain(database, leaf, settings)
     monkeypatch.undo()
     assert report.tail_rows > 0
-    answers = nearest(connection, leaf, late[0][0], 1000, index=IndexSettings(), ef_search=1000)
+    answers = nearest(
+        connection, leaf, late[0][0], 1000, index=IndexSettings(), ef_search=1000, plan="index"
+    ).candidates
     assert len({(a.document_id, a.chunk_index) for a in answers}) == len(answers)
     maintenance.maintain(database, leaf, settings)
     assert finds_all(connection, leaf, np.concatenate(late))
@@ -197,12 +202,12 @@ def test_updates_and_deletes_are_seen_at_once_in_indexed_segments(
     index = IndexSettings()
 
     def first(query: NDArray[np.float32]) -> tuple[int, float]:
-        [answer] = nearest(connection, leaf, query, 1, index=index, plan="index")
-        return answer.chunk_index, round(answer.distance, 5)
+        [answer] = nearest(connection, leaf, query, 1, index=index, plan="index").candidates
+        return answer.chunk_index, round(answer.value, 5)
 
     assert first(-vectors[0]) == (0, 0.0)
     assert first(vectors[1])[0] != 1
-    asked = nearest(connection, leaf, vectors[0], 50, index=index, plan="index")
+    asked = nearest(connection, leaf, vectors[0], 50, index=index, plan="index").candidates
     assert sorted(answer.chunk_index for answer in asked) == [0, 2, 3, 4, 5, 6, 7]
 
 
@@ -239,11 +244,11 @@ def test_every_search_uses_its_indexes_and_finds_what_a_scan_finds(
         assert {part.index.name for part in layout if part.index is not None} <= used
         hits = 0
         for query in made.normal(size=(40, 32)).astype(np.float32):
-            exact = nearest(connection, leaf, query, 5, index=index, plan="exact")
+            exact = nearest(connection, leaf, query, 5, index=index, plan="exact").candidates
             approximate = nearest(
                 connection, leaf, query, 5, index=index, ef_search=200, plan="index"
-            )
-            assert [a.distance for a in approximate] == sorted(a.distance for a in approximate)
+            ).candidates
+            assert [a.value for a in approximate] == sorted(a.value for a in approximate)
             hits += len({*exact} & {*approximate})
     least = 0.7 if wanted.storage == "bit" else 0.95 if wanted.kind == "hnsw" else 0.6
     assert hits >= least * 40 * 5
@@ -253,7 +258,7 @@ def explained(
     connection: psycopg.Connection, leaf: Leaf, index: IndexSettings, query: NDArray[np.float32]
 ) -> set[str]:
     """Names of the indexes that PostgreSQL's plan for the search scans."""
-    from greenlang_vectors.search.nearest import search_statement
+    from greenlang_vectors.search.statements import search_statement
 
     layout = segments.cover(segments.on_leaf(connection, leaf))
     with connection.transaction():

@@ -28,12 +28,13 @@ PASSWORD = "correct horse battery"  # noqa: S105 - of logins that live as long a
 DIMENSIONS = 8
 MODEL = "test-model"
 
-UNBOUND = {"alembic_version", "embedding_cache"}
+UNBOUND = {"alembic_version", "api_keys", "embedding_cache", "heartbeat"}
 """Tables whose rows belong to no namespace."""
 
 VALUES = {
     "uuid": "gen_random_uuid()",
     "embedding": f"'{[1.0] * DIMENSIONS}'",
+    "query_embedding": f"'{[1.0] * DIMENSIONS}'",
     "jsonb": "'{}'",
     "boolean": "true",
     "timestamp with time zone": "now()",
@@ -390,13 +391,15 @@ def test_a_writer_writes_no_measurement_check_or_registry_row(
         "vector_embeddings",
         "embedding_jobs",
         "dead_letters",
+        "vector_search_logs",
     }
     for table in {*namespaced_tables(superuser), *UNBOUND} - written:
         for statement in ("DELETE FROM {}", "INSERT INTO {} DEFAULT VALUES"):
             with pytest.raises(errors.InsufficientPrivilege):
                 writer.execute(sql.SQL(statement).format(sql.Identifier(table)))
-    with pytest.raises(errors.InsufficientPrivilege):
-        writer.execute("DELETE FROM documents")
+    for kept in ("DELETE FROM documents", "DELETE FROM vector_search_logs"):
+        with pytest.raises(errors.InsufficientPrivilege):
+            writer.execute(kept)
 
 
 def test_a_key_of_another_tenant_is_not_told_from_a_free_one(

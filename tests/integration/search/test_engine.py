@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from greenlang_vectors.embedding.embedder import Embedder
 from greenlang_vectors.embedding.embedders import Embedders
 from greenlang_vectors.errors import UnknownNamespace, UsageError
 from greenlang_vectors.progress import silent
-from greenlang_vectors.search.similarity import SearchEngine
+from greenlang_vectors.search.engine import SearchEngine
+from greenlang_vectors.search.model import SearchRequest, SearchResult
 from greenlang_vectors.settings import Settings
 from greenlang_vectors.stages.pipeline import fill
 from greenlang_vectors.store import namespaces
@@ -39,10 +42,14 @@ def engine(
     return SearchEngine(database, embedders, settings)
 
 
+def ask(engine: SearchEngine, query: str, top_k: int = 10, **more: Any) -> list[SearchResult]:  # noqa: ANN401
+    return engine.search(SearchRequest(query, "cbam", top_k, **more)).results
+
+
 def test_the_passage_that_answers_comes_first_and_says_where_it_stands(
     engine: SearchEngine,
 ) -> None:
-    results = engine.search("How much do I pay for one certificate?", "cbam", 3)
+    results = ask(engine, "How much do I pay for one certificate?", 3)
     best = results[0]
     assert [result.rank for result in results] == [1, 2, 3]
     assert best.document == "prices.md"
@@ -56,8 +63,8 @@ def test_the_passage_that_answers_comes_first_and_says_where_it_stands(
 
 
 def test_a_passage_put_as_question_finds_itself_with_score_one(engine: SearchEngine) -> None:
-    [found] = engine.search("recipes", "cbam", 1)
-    [again] = engine.search(found.content, "cbam", 1)
+    [found] = ask(engine, "recipes", 1)
+    [again] = ask(engine, found.content, 1)
     assert again.content == found.content
     assert again.score == pytest.approx(1, abs=1e-4)
 
@@ -65,10 +72,11 @@ def test_a_passage_put_as_question_finds_itself_with_score_one(engine: SearchEng
 def test_fewer_results_when_there_are_fewer_or_the_threshold_is_high(
     engine: SearchEngine,
 ) -> None:
-    assert len(engine.search("steel", "cbam", 100)) == len(CORPUS)
-    high = engine.search("Who may import steel?", "cbam", 100, threshold=0.5)
+    assert len(ask(engine, "steel", 100)) == len(CORPUS)
+    high = ask(engine, "Who may import steel?", 100, threshold=0.5)
     assert [result.document for result in high] == ["importers.md"]
-    assert engine.search("anything", "empty", 5) == []
+    answer = engine.search(SearchRequest("anything", "empty"))
+    assert (answer.results, answer.collection, answer.next) == ([], None, None)
 
 
 @pytest.mark.parametrize(
@@ -86,9 +94,9 @@ def test_wrong_questions_are_refused_by_name(
     engine: SearchEngine, query: str, namespace: str, top_k: int, error: type[Exception], says: str
 ) -> None:
     with pytest.raises(error, match=says):
-        engine.search(query, namespace, top_k)
+        engine.search(SearchRequest(query, namespace, top_k))
 
 
 @pytest.mark.parametrize("query", ["a\x00b", "'; DROP TABLE documents; --", "% _ \\ {}", "🌍" * 40])
 def test_odd_characters_are_only_text(engine: SearchEngine, query: str) -> None:
-    assert len(engine.search(query, "cbam", 3)) == 3
+    assert len(ask(engine, query, 3)) == 3

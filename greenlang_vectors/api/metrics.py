@@ -1,0 +1,127 @@
+"""What Prometheus is told (PRD 11.1): requests, searches, connections, the search log.
+
+Labels have few values: namespaces are registered ones, routes are templates, never what was sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.registry import Collector
+
+from greenlang_vectors.search.model import SearchAnswer
+from greenlang_vectors.store.endpoints import EndpointState
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+
+LATENCY_MS = (1, 2, 3, 5, 7.5, 10, 15, 20, 30, 50, 75, 100, 150, 250, 500, 1000, 2500, 5000, 10000)
+"""Bounds around the targets of PRD 14.1: 20 ms for half the searches, 100 ms for 99%."""
+
+REQUEST_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+class Metrics:
+    """The figures of one service.
+
+    Args:
+        endpoints: the database's, and their pools.
+        dropped: searches that were not logged.
+    """
+
+    def __init__(
+        self, endpoints: Callable[[], Sequence[EndpointState]], dropped: Callable[[], int]
+    ) -> None:
+        self._registry = CollectorRegistry()
+        self._searches = Counter(
+            "pgvector_search",
+            "Searches that were answered.",
+            ["namespace", "model", "mode"],
+            registry=self._registry,
+        )
+        self._latency = Histogram(
+            "pgvector_search_latency_ms",
+            "Search latency in milliseconds, embedding of the question included.",
+            ["namespace", "model", "mode"],
+            buckets=LATENCY_MS,
+            registry=self._registry,
+        )
+        self._requests = Counter(
+            "http_requests",
+            "Requests by route and status.",
+            ["method", "route", "status"],
+            registry=self._registry,
+        )
+        self._seconds = Histogram(
+            "http_request_duration_seconds",
+            "Time from a request's head to the end of its answer.",
+            ["method", "route"],
+            buckets=REQUEST_SECONDS,
+            registry=self._registry,
+        )
+        self._registry.register(_Live(endpoints, dropped))
+
+    def searched(self, namespace: str, answer: SearchAnswer) -> None:
+        """Count an answered search of a registered namespace."""
+        model = (answer.collection or "").partition("/")[2]
+        self._searches.labels(namespace, model, answer.mode).inc()
+        self._latency.labels(namespace, model, answer.mode).observe(
+            answer.embed_ms + answer.search_ms
+        )
+
+    def requested(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count a request.
+
+        Args:
+            route: the template of its path.
+        """
+        method = method if method in METHODS else "other"
+        self._requests.labels(method, route, str(status)).inc()
+        self._seconds.labels(method, route).observe(seconds)
+
+    def exposition(self) -> bytes:
+        """All figures, as Prometheus reads them."""
+        return generate_latest(self._registry)
+
+
+class _Live(Collector):
+    """Figures that are read when they are asked for."""
+
+    def __init__(
+        self, endpoints: Callable[[], Sequence[EndpointState]], dropped: Callable[[], int]
+    ) -> None:
+        self._endpoints = endpoints
+        self._dropped = dropped
+
+    def collect(self) -> Iterator[Metric]:
+        """See `Collector`."""
+        labels = ["endpoint", "role"]
+        healthy = GaugeMetricFamily(
+            "pgvector_endpoint_healthy", "1 where searches go there.", labels=labels
+        )
+        in_use = GaugeMetricFamily(
+            "pgvector_pool_connections_in_use", "Connections this process is using.", labels=labels
+        )
+        lag = GaugeMetricFamily(
+            "pgvector_endpoint_lag_seconds", "How far it is behind the writer.", labels=labels
+        )
+        for each in self._endpoints():
+            values = [each.name, each.role]
+            healthy.add_metric(values, each.healthy)
+            in_use.add_metric(values, each.in_use)
+            if each.lag_seconds is not None:
+                lag.add_metric(values, each.lag_seconds)
+        yield from (healthy, in_use, lag)
+        yield CounterMetricFamily(
+            "pgvector_search_log_dropped",
+            "Searches that were not logged because the log could not be written.",
+            self._dropped(),
+        )
+
+    def describe(self) -> Iterator[Metric]:
+        """Nothing: the names do not collide, and the figures are live."""
+        return iter(())

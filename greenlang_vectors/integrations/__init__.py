@@ -1,0 +1,1 @@
+"""Other libraries' interfaces over the SDK, each an optional extra."""

@@ -1,0 +1,243 @@
+"""Questions to one namespace at a time: vectors, words or both, in pages (PRD 8)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+
+import psycopg
+from psycopg import IsolationLevel
+
+from greenlang_vectors.embedding.embedders import Embedders
+from greenlang_vectors.errors import UsageError
+from greenlang_vectors.search import cursor, filters, ordering, passages
+from greenlang_vectors.search.arms import (
+    Ranking,
+    by_vector,
+    by_words,
+    deepened,
+    first_depth,
+    fused,
+)
+from greenlang_vectors.search.cursor import Seen
+from greenlang_vectors.search.hits import Hit, Key, eligible
+from greenlang_vectors.search.log import LoggedSearch, SearchLog
+from greenlang_vectors.search.model import SearchAnswer, SearchRequest
+from greenlang_vectors.search.passages import Passage
+from greenlang_vectors.search.questions import Asked, Questions
+from greenlang_vectors.search.rerank import Reranker, reranker_of
+from greenlang_vectors.search.validation import checked
+from greenlang_vectors.settings import Settings
+from greenlang_vectors.store import collections, namespaces
+from greenlang_vectors.store.collections import Collection
+from greenlang_vectors.store.database import Database
+
+T = TypeVar("T")
+
+TEXT_ARMS = 8
+"""Searches for words that run beside their vector searches at once, in one engine."""
+
+
+class SearchEngine:
+    """Answers the questions to any namespace; safe to call from several threads.
+
+    Which collection answers is looked up for every question: one asked after a switch has
+    committed is answered by the collection that serves then.
+
+    Args:
+        database: only read; no search needs its writer.
+        log: where searches are noted; None for nowhere.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        embedders: Embedders,
+        settings: Settings,
+        log: SearchLog | None = None,
+    ) -> None:
+        self._database = database
+        self._questions = Questions(embedders)
+        self._ef_search = settings.index.ef_search
+        self._rerank_model = settings.rerank_model
+        self._log = log
+        self._threads = ThreadPoolExecutor(TEXT_ARMS, thread_name_prefix="text-arm")
+
+    def search(self, request: SearchRequest, user: str | None = None) -> SearchAnswer:
+        """One page of the passages that answer, best first.
+
+        All of a search by vectors or by words is of one moment. The arms of a hybrid search run
+        in parallel on connections of their own; a passage that is gone when it is shown is left
+        out, and the next one takes its place.
+
+        Args:
+            user: who asks, for the log.
+
+        Raises:
+            UsageError: something that cannot be asked; an unknown collection; a question longer
+                than the model reads.
+            UnknownNamespace: it is not registered.
+            ModelUnavailable: the model of the collection, or the re-ranker, is not on this machine.
+            DatabaseUnavailable: nobody can be read from.
+        """
+        request = checked(request)
+        seen = cursor.decode(request)
+        reranker = reranker_of(self._rerank_model) if request.rerank else None
+        while True:
+            collection = self._find(request)
+            if collection is None:
+                answer = SearchAnswer(
+                    results=[],
+                    asked=request.top_k,
+                    mode=request.mode,
+                    collection=None,
+                    plan="the namespace holds no embeddings yet",
+                    next=None,
+                    embed_ms=0.0,
+                    search_ms=0.0,
+                )
+                self._note(request, None, answer, user)
+                return answer
+            asked = Asked(request, collection, self._questions)
+            try:
+                answer = self._answer(asked, seen, reranker)
+            except psycopg.errors.UndefinedTable:
+                stands = partial(collections.stands, collection=collection)
+                if self._database.read(stands, fresh=request.fresh):
+                    raise
+            else:
+                self._note(request, asked, answer, user)
+                return answer
+
+    def _find(self, request: SearchRequest) -> Collection | None:
+        def look_up(connection: psycopg.Connection) -> Collection | None:
+            if request.collection is not None:
+                return collections.get(connection, request.collection)
+            found = collections.serving(connection, request.namespace)
+            if found is None:
+                namespaces.get(connection, request.namespace)
+            return found
+
+        found = self._database.read(look_up, fresh=request.fresh)
+        if found is not None and found.namespace != request.namespace:
+            raise UsageError(
+                f"The collection {found.name} is none of the namespace {request.namespace!r}."
+            )
+        return found
+
+    def _answer(self, asked: Asked, seen: Seen, reranker: Reranker | None) -> SearchAnswer:
+        request = asked.request
+        began = time.perf_counter()
+        if request.mode == "hybrid":
+            ranking = _deepened(asked, seen, partial(self._both, asked))
+            hits, found = self._read(request, partial(_gathered, asked, seen, ranking))
+        else:
+            if request.mode == "vector":
+                asked.make_vector()
+            ranking, hits, found = self._read(request, partial(self._one, asked, seen))
+        plan = ranking.plan
+        if reranker is not None:
+            hits = ordering.reranked(request.query or "", hits, found, reranker)
+            plan += f"; re-ranked by {Path(reranker.name).name}"
+        able = list(islice(eligible(hits, seen, request.per_document), request.top_k + 1))
+        page = able[: request.top_k]
+        more = len(able) > len(page)
+        return SearchAnswer(
+            results=[
+                found[hit.key].result(hit, rank) for rank, hit in enumerate(page, len(seen) + 1)
+            ],
+            asked=request.top_k,
+            mode=request.mode,
+            collection=asked.collection.name,
+            plan=plan,
+            next=cursor.encode(request, seen.and_also(hit.key for hit in page)) if more else None,
+            embed_ms=asked.embed_seconds * 1000,
+            search_ms=(time.perf_counter() - began - asked.embed_seconds) * 1000,
+        )
+
+    def _one(
+        self, asked: Asked, seen: Seen, connection: psycopg.Connection
+    ) -> tuple[Ranking, list[Hit], dict[Key, Passage]]:
+        """A search by one arm."""
+        arm = self._near if asked.request.mode == "vector" else by_words
+        ranking = _deepened(asked, seen, partial(arm, asked, connection))
+        return ranking, *_gathered(asked, seen, ranking, connection)
+
+    def _both(self, asked: Asked, depth: int) -> Ranking:
+        """Both arms, each on a connection of its own, held no longer than it searches: were one
+        held while the other is waited for, searches could wait for one another."""
+        words = self._threads.submit(
+            self._read, asked.request, lambda connection: by_words(asked, connection, depth)
+        )
+        asked.make_vector()
+        near = self._read(asked.request, lambda connection: self._near(asked, connection, depth))
+        return fused(near, words.result(), asked.request.weights)
+
+    def _near(self, asked: Asked, connection: psycopg.Connection, depth: int) -> Ranking:
+        return by_vector(asked, connection, depth, ef_search=self._ef_search)
+
+    def _read(self, request: SearchRequest, search: Callable[[psycopg.Connection], T]) -> T:
+        """What a search of one moment finds."""
+
+        def look(connection: psycopg.Connection) -> T:
+            connection.isolation_level = IsolationLevel.REPEATABLE_READ
+            connection.read_only = True
+            with connection.transaction():
+                return search(connection)
+
+        return self._database.read(look, fresh=request.fresh)
+
+    def _note(
+        self, request: SearchRequest, asked: Asked | None, answer: SearchAnswer, user: str | None
+    ) -> None:
+        if self._log is None:
+            return
+        self._log.record(
+            LoggedSearch(
+                namespace=request.namespace,
+                collection=answer.collection,
+                mode=request.mode,
+                query_text=request.query,
+                query_vector=None if asked is None else asked.made_vector,
+                filter=None if request.filter is None else filters.as_json(request.filter),
+                top_k=request.top_k,
+                threshold=request.threshold,
+                returned=answer.returned,
+                plan=answer.plan,
+                latency_ms=answer.search_ms,
+                user=user,
+            )
+        )
+
+
+def _deepened(asked: Asked, seen: Seen, rank: Callable[[int], Ranking]) -> Ranking:
+    """The ranking at the first depth that fills the page."""
+    depth = first_depth(asked.request, seen, ordering.pool(asked.request))
+    return deepened(rank, depth, asked.request, seen)
+
+
+def _gathered(
+    asked: Asked, seen: Seen, ranking: Ranking, connection: psycopg.Connection
+) -> tuple[list[Hit], dict[Key, Passage]]:
+    """The hits as they are shown, and the passages of those that the page may hold.
+
+    Hits whose passages are gone are left out; their places go to those that follow.
+    """
+    request, leaf, hits = asked.request, asked.collection.leaf, ranking.hits
+    if request.diversity is not None:
+        hits = ordering.diversified(connection, asked, hits, request.diversity)
+    while True:
+        if request.rerank:
+            wanted = ordering.to_rerank(hits, seen, request)
+        else:
+            wanted = list(islice(eligible(hits, seen, request.per_document), request.top_k))
+        found = passages.load(connection, leaf, [hit.key for hit in wanted])
+        if len(found) == len(wanted):
+            return hits, found
+        gone = {hit.key for hit in wanted} - found.keys()
+        hits = [hit for hit in hits if hit.key not in gone]

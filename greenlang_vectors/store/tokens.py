@@ -1,0 +1,45 @@
+"""Aurora's IAM authentication: a signed token in place of a password."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from greenlang_vectors.errors import DatabaseUnavailable
+
+TokenSource = Callable[[str, str, str], str]
+"""Host, port and user in; the password of one new connection out."""
+
+
+def iam_tokens(region: str) -> TokenSource:
+    """Tokens of the AWS credentials that boto3 finds, signed anew at each call.
+
+    A token lets a connection in for 15 minutes; one that is open goes on after that.
+    https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/UsingWithRDS.IAMDBAuth.html
+
+    Raises:
+        DatabaseUnavailable: boto3 is missing; later, of a token, no credentials are found.
+    """
+    try:
+        import boto3  # noqa: PLC0415
+        from botocore.exceptions import BotoCoreError  # noqa: PLC0415
+    except ImportError:
+        raise DatabaseUnavailable(
+            "GREENLANG_DATABASE_IAM_REGION is set, but boto3 is not installed.",
+            "Install greenlang-vectors[aws].",
+        ) from None
+    client = boto3.Session().client("rds", region_name=region)
+
+    def token(host: str, port: str, user: str) -> str:
+        try:
+            return str(
+                client.generate_db_auth_token(
+                    DBHostname=host, Port=int(port), DBUsername=user, Region=region
+                )
+            )
+        except BotoCoreError as error:
+            raise DatabaseUnavailable(
+                f"AWS gives no token for {user!r} at {host}: {str(error).rstrip('.')}.",
+                "Give the process credentials with rds-db:connect.",
+            ) from error
+
+    return token
