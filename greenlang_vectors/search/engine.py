@@ -14,7 +14,7 @@ import psycopg
 from psycopg import IsolationLevel
 
 from greenlang_vectors.embedding.embedders import Embedders
-from greenlang_vectors.errors import UsageError
+from greenlang_vectors.errors import ModelUnavailable, UsageError
 from greenlang_vectors.search import cursor, filters, ordering, passages
 from greenlang_vectors.search.arms import (
     Ranking,
@@ -28,7 +28,7 @@ from greenlang_vectors.search.cursor import Seen
 from greenlang_vectors.search.hits import Hit, Key, eligible
 from greenlang_vectors.search.log import LoggedSearch, SearchLog
 from greenlang_vectors.search.model import SearchAnswer, SearchRequest
-from greenlang_vectors.search.passages import Passage
+from greenlang_vectors.search.passages import CollectionChanged, Passage
 from greenlang_vectors.search.questions import Asked, Questions
 from greenlang_vectors.search.rerank import Reranker, reranker_of
 from greenlang_vectors.search.validation import checked
@@ -46,8 +46,8 @@ TEXT_ARMS = 8
 class SearchEngine:
     """Answers the questions to any namespace; safe to call from several threads.
 
-    Which collection answers is looked up for every question: one asked after a switch has
-    committed is answered by the collection that serves then.
+    Which collection answers is remembered, and seen in the snapshot of every answer to be still so:
+    one asked after a switch has committed is answered by the collection that serves then.
 
     Args:
         database: only read; no search needs its writer.
@@ -66,6 +66,7 @@ class SearchEngine:
         self._ef_search = settings.index.ef_search
         self._rerank_model = settings.rerank_model
         self._log = log
+        self._known: dict[tuple[str, str | None], Collection] = {}
         self._threads = ThreadPoolExecutor(TEXT_ARMS, thread_name_prefix="text-arm")
 
     def search(self, request: SearchRequest, user: str | None = None) -> SearchAnswer:
@@ -88,8 +89,10 @@ class SearchEngine:
         request = checked(request)
         seen = cursor.decode(request)
         reranker = reranker_of(self._rerank_model) if request.rerank else None
+        wanted = request.namespace, request.collection
+        known = self._known.get(wanted)
         while True:
-            collection = self._find(request)
+            collection = known or self._find(request)
             if collection is None:
                 answer = SearchAnswer(
                     results=[],
@@ -103,16 +106,27 @@ class SearchEngine:
                 )
                 self._note(request, None, answer, user)
                 return answer
-            asked = Asked(request, collection, self._questions)
             try:
+                asked = Asked(request, collection, self._questions)
                 answer = self._answer(asked, seen, reranker)
             except psycopg.errors.UndefinedTable:
-                stands = partial(collections.stands, collection=collection)
-                if self._database.read(stands, fresh=request.fresh):
+                if known is None and self._stands(collection, request):
                     raise
+            except (UsageError, ModelUnavailable):
+                if known is None:
+                    raise
+            except CollectionChanged:
+                pass
             else:
+                self._known[wanted] = collection
                 self._note(request, asked, answer, user)
                 return answer
+            known = None
+
+    def _stands(self, collection: Collection, request: SearchRequest) -> bool:
+        """Whether the collection has not been dropped."""
+        stands = partial(collections.stands, collection=collection)
+        return self._database.read(stands, fresh=request.fresh)
 
     def _find(self, request: SearchRequest) -> Collection | None:
         def look_up(connection: psycopg.Connection) -> Collection | None:
@@ -228,7 +242,7 @@ def _gathered(
 
     Hits whose passages are gone are left out; their places go to those that follow.
     """
-    request, leaf, hits = asked.request, asked.collection.leaf, ranking.hits
+    request, hits = asked.request, ranking.hits
     if request.diversity is not None:
         hits = ordering.diversified(connection, asked, hits, request.diversity)
     while True:
@@ -236,7 +250,7 @@ def _gathered(
             wanted = ordering.to_rerank(hits, seen, request)
         else:
             wanted = list(islice(eligible(hits, seen, request.per_document), request.top_k))
-        found = passages.load(connection, leaf, [hit.key for hit in wanted])
+        found = passages.load(connection, asked.collection, [hit.key for hit in wanted])
         if len(found) == len(wanted):
             return hits, found
         gone = {hit.key for hit in wanted} - found.keys()

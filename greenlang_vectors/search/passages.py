@@ -15,6 +15,7 @@ from psycopg import sql
 from greenlang_vectors.documents.model import JSON
 from greenlang_vectors.search.hits import Hit, Key
 from greenlang_vectors.search.model import SearchResult
+from greenlang_vectors.store.collections import Collection
 from greenlang_vectors.store.encryption.columns import (
     ChunkColumns,
     EmbeddingColumns,
@@ -60,26 +61,42 @@ class Passage:
         )
 
 
-def load(connection: psycopg.Connection, leaf: Leaf, keys: Sequence[Key]) -> dict[Key, Passage]:
-    """The passages of these keys that the leaf holds, by key.
+class CollectionChanged(Exception):
+    """The collection is not what it was when it was looked up: switched, tuned or dropped."""
+
+
+def load(
+    connection: psycopg.Connection, collection: Collection, keys: Sequence[Key]
+) -> dict[Key, Passage]:
+    """The passages of these keys that the collection holds, by key.
 
     Raises:
+        CollectionChanged: since it was looked up.
         SealBroken, KeyUnavailable: of an encrypted namespace.
     """
+    leaf = collection.leaf
     if not keys:
+        check_unchanged(connection, collection)
         return {}
     rows = connection.execute(
         statement(leaf),
         {
             "namespace": leaf.namespace,
+            "collection": collection.id,
             "documents": [document for document, _ in keys],
             "chunks": [chunk for _, chunk in keys],
         },
     ).fetchall()
-    cipher = cipher_of(connection, leaf.namespace) if rows and rows[0][-1] else None
+    if not rows:
+        check_unchanged(connection, collection)
+        return {}
+    *_, encrypted, version = rows[0]
+    if version != collection.version:
+        raise CollectionChanged
+    cipher = cipher_of(connection, leaf.namespace) if encrypted else None
     found = {}
     for row in rows:
-        document, chunk, identity, source_type, metadata, key, title, page, path, content, _ = row
+        document, chunk, identity, source_type, metadata, key, title, page, path, content, *_ = row
         passage = ChunkColumns(content, path)
         if cipher is not None:
             title = open_title(cipher, document, title)
@@ -98,14 +115,28 @@ def load(connection: psycopg.Connection, leaf: Leaf, keys: Sequence[Key]) -> dic
     return found
 
 
+def check_unchanged(connection: psycopg.Connection, collection: Collection) -> None:
+    """See that a collection is what it was when it was looked up.
+
+    Raises:
+        CollectionChanged: it is not.
+    """
+    row = connection.execute(
+        "SELECT xmin::text FROM embedding_collections WHERE id = %s", [collection.id]
+    ).fetchone()
+    if row != (collection.version,):
+        raise CollectionChanged
+
+
 @lru_cache(maxsize=1000)
 def statement(leaf: Leaf) -> bytes:
-    """The SQL of `load`; its parameters are namespace, documents and chunks."""
+    """The SQL of `load`; its parameters are namespace, collection, documents and chunks."""
     composed = sql.SQL(
         """
         SELECT e.source_id, e.chunk_index, e.id, e.source_type, e.metadata,
                d.source_key, d.title, c.page_start, c.heading_path, c.content,
-               EXISTS (SELECT FROM encrypted_namespaces WHERE namespace = %(namespace)s)
+               EXISTS (SELECT FROM encrypted_namespaces WHERE namespace = %(namespace)s),
+               (SELECT xmin::text FROM embedding_collections WHERE id = %(collection)s)
         FROM unnest(%(documents)s::uuid[], %(chunks)s::integer[]) AS k (document_id, chunk_index)
         JOIN {leaf} e ON e.source_id = k.document_id AND e.chunk_index = k.chunk_index
         JOIN {documents} d ON d.namespace = %(namespace)s AND d.id = k.document_id

@@ -47,6 +47,7 @@ class Collection:
         search_width: the ef_search (HNSW) or probes (IVFFlat) that tuning found; None for the
             default.
         serving: whether searches of the namespace ask this one.
+        version: another after every change of what is told here.
     """
 
     id: UUID
@@ -60,6 +61,7 @@ class Collection:
     serving: bool
     description: str | None
     created_at: datetime
+    version: str
 
     @property
     def supplied(self) -> bool:
@@ -354,7 +356,8 @@ def _read(
         """
         SELECT id, name, namespace, embedding_model AS model,
                coalesce(metadata ->> 'model_source', embedding_model) AS model_source,
-               dimensions, index_settings, search_width, serving, description, created_at
+               dimensions, index_settings, search_width, serving, description, created_at,
+               xmin::text AS version
         FROM embedding_collections
         WHERE {} ORDER BY namespace, serving DESC, created_at, name
         """

@@ -17,7 +17,7 @@ from greenlang_vectors.progress import Progress, silent
 from greenlang_vectors.settings import Settings
 from greenlang_vectors.store import filter_indexes, indexes, leaves, segments
 from greenlang_vectors.store.database import Database
-from greenlang_vectors.store.index_estimates import ROWS_PER_LIST, fitting
+from greenlang_vectors.store.index_estimates import fitting
 from greenlang_vectors.store.index_settings import MAX_DIMENSIONS, IndexSettings, resolved
 from greenlang_vectors.store.indexes import IndexDefinition
 from greenlang_vectors.store.leaves import Leaf
@@ -27,11 +27,14 @@ from greenlang_vectors.store.segments import Segment
 EXACT_ROWS = 2_000
 """A tail of at most this many rows is scanned exactly (1 to 2 ms) and not sealed."""
 
-COVERED_ROWS = 4_000
+COVERED_ROWS = EXACT_ROWS
 """A tail of more rows gets an IVFFlat index of its own before anything that takes longer."""
 
-TAIL_GROWTH = 4
+TAIL_GROWTH = 8
 """An IVFFlat tail gets lists for this many times its rows; beyond that it is trained again."""
+
+TAIL_ROWS_PER_LIST = 15
+"""It is trained with at least so many rows a list: few, since more are on their way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +123,14 @@ class _Work:
                 self._drop(index.name)
 
     def cover_tail(self) -> None:
-        """Give a long tail an IVFFlat index that takes new rows as they come."""
+        """Give a long tail an IVFFlat index that takes new rows as they come.
+
+        Where the tail has outgrown it by then, another: what follows may take minutes.
+        """
+        while self._cover():
+            pass
+
+    def _cover(self) -> bool:
         found = self._found()
         start = _covered(segments.cover(found))
         rows = segments.rows_in(self._connection, self._leaf, Segment(start, None, None))
@@ -128,11 +138,12 @@ class _Work:
         tail = self._fitting(_tail_settings(self._wanted, self._leaf.dimensions, rows))
         enough = any(i.first >= start and (tail.lists or 1) < 2 * (i.lists or 1) for i in endless)
         if rows <= COVERED_ROWS or enough:
-            return
+            return False
         family = indexes.family(self._leaf, tail)
         self._build(IndexDefinition(self._leaf, tail, family, start, None), rows)
         for index in endless:
             self._drop(index.name)
+        return True
 
     def index_tail(self) -> None:
         """Seal the tail and give it, with segments not much larger, the index that is wanted."""
@@ -194,7 +205,7 @@ def _tail_settings(wanted: IndexSettings, dimensions: int, rows: int) -> IndexSe
         metric=wanted.metric,
         kind="ivfflat",
         storage="halfvec" if half else "vector",
-        lists=max(1, min(rows // ROWS_PER_LIST, round(sqrt(TAIL_GROWTH * rows)))),
+        lists=max(1, min(rows // TAIL_ROWS_PER_LIST, round(sqrt(TAIL_GROWTH * rows)))),
     )
 
 

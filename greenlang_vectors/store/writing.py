@@ -16,6 +16,7 @@ import numpy as np
 import psycopg
 from numpy.typing import NDArray
 from psycopg import sql
+from psycopg.copy import LibpqWriter
 
 from greenlang_vectors.errors import ItemError, UsageError
 from greenlang_vectors.store.bulk import landing
@@ -41,6 +42,11 @@ STATEMENT_ROWS = STATEMENT_BLOCKS * BLOCK_ROWS
 
 SAMPLE_ROWS = 64
 """Rows of a batch that are looked up to tell whether it is new; if so, it is copied at once."""
+
+UNSENT_BYTES = 2**24
+"""More than a COPY holds: rows are packed on while the socket is full. Whoever waits until a Unix
+socket takes more is woken when three quarters of it have been read, and packs while the server
+has nothing left to do."""
 
 _COPY = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)")
 _COLUMN_LIST = sql.SQL(", ").join(map(sql.Identifier, COLUMNS))
@@ -212,7 +218,8 @@ class _Batch:
         with landing(connection, table, COLUMNS) as target, connection.cursor() as cursor:
             statement = _COPY.format(target, _COLUMN_LIST)
             while block is not None:
-                with cursor.copy(statement) as copy:
+                sender = LibpqWriter(cursor, flush_threshold=UNSENT_BYTES)
+                with cursor.copy(statement, writer=sender) as copy:
                     copy.write(HEADER)
                     for _ in range(STATEMENT_BLOCKS):
                         if block is not None:

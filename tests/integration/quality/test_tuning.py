@@ -256,7 +256,7 @@ def test_a_search_that_compares_all_rows_keeps_any_promise(
         namespaces.register(connection, sparse.namespace, recall_target=1.0)
     quality = measured(database, sparse, toys)
     assert quality.recall_at_10 == 1
-    assert quality.ef_search < 150, "wider, a search of the graph takes longer than one of all"
+    assert quality.ef_search <= 150, "from there on all rows are compared"
 
 
 @pytest.mark.usefixtures("by_graph")
