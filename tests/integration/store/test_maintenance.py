@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 from psycopg import sql
 
 from greenlang_vectors.errors import IndexBuildFailed
+from greenlang_vectors.progress import Progress
 from greenlang_vectors.search.nearest import nearest
 from greenlang_vectors.settings import Settings
 from greenlang_vectors.store import indexes, leaves, maintenance, namespaces, segments
 from greenlang_vectors.store.database import Database
 from greenlang_vectors.store.index_settings import IndexSettings
+from greenlang_vectors.store.indexes import IndexDefinition
 from greenlang_vectors.store.leaves import Leaf
 from greenlang_vectors.store.writing import EmbeddingRow, write
 
@@ -116,6 +118,39 @@ def test_rows_are_found_at_once_and_a_short_tail_is_left_to_the_scan(
     assert not maintenance.due(connection, leaf)
     insert(1)
     assert maintenance.due(connection, leaf)
+
+
+def test_a_tail_that_outgrows_its_index_is_covered_anew_before_a_graph_is_built(
+    database: Database,
+    leaf: Leaf,
+    insert: Insert,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    insert(400)
+    maintenance.maintain(database, leaf, settings)
+    insert(COVERED + 20)
+    built: list[IndexSettings] = []
+    build = indexes.build
+
+    def while_rows_come_in(
+        connection: psycopg.Connection,
+        database: Database,
+        definition: IndexDefinition,
+        rows: int,
+        settings: Settings,
+        progress: Progress,
+    ) -> None:
+        build(connection, database, definition, rows, settings, progress)
+        built.append(definition.settings)
+        if len(built) == 1:
+            insert(2000)
+
+    monkeypatch.setattr(indexes, "build", while_rows_come_in)
+    maintenance.maintain(database, leaf, settings)
+    assert [each.kind for each in built] == ["ivfflat", "ivfflat", "hnsw"]
+    first, second = (each.lists or 0 for each in built[:2])
+    assert second >= 2 * first
 
 
 def test_small_segments_are_merged_and_large_ones_left_alone(
