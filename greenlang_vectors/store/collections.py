@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import cast
 from uuid import UUID
@@ -61,7 +61,7 @@ class Collection:
     serving: bool
     description: str | None
     created_at: datetime
-    version: str
+    version: str = field(compare=False)
 
     @property
     def supplied(self) -> bool:
