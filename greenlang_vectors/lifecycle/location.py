@@ -83,7 +83,8 @@ def open_location(where: str) -> Location:
 
     Args:
         where: a folder, created when it is missing, or "s3://bucket/prefix": credentials, region
-            and endpoint come from the AWS_* environment variables or the instance's role.
+            and endpoint come from the AWS_* environment variables or the instance's role; an
+            endpoint without TLS wants AWS_ALLOW_HTTP=true.
 
     Raises:
         UsageError: another kind of URL.
@@ -92,7 +93,13 @@ def open_location(where: str) -> Location:
     scheme, separator, _ = where.partition("://")
     if separator and scheme == "s3":
         return Location(
-            S3Store.from_url(where, client_options={"timeout": timedelta(seconds=REQUEST_SECONDS)})
+            S3Store.from_url(
+                where,
+                client_options={
+                    "timeout": timedelta(seconds=REQUEST_SECONDS),
+                    "allow_http": os.environ.get("AWS_ALLOW_HTTP", "").lower() == "true",
+                },
+            )
         )
     if separator:
         raise UsageError(
