@@ -6,10 +6,11 @@ import os
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 from uuid import uuid4
 
 import psutil
@@ -18,6 +19,8 @@ from rich.console import Console
 
 from greenlang_vectors.store import embedded, schema
 from greenlang_vectors.store.database import Database
+
+Q = TypeVar("Q")
 
 console = Console(width=110)
 ROOT = Path(__file__).resolve().parent.parent
@@ -99,3 +102,21 @@ def measured() -> Iterator[Measurement]:
         measurement.seconds = time.perf_counter() - began
         done.set()
         watcher.join()
+
+
+def timed(questions: Sequence[Q], *ways: Callable[[Q], object], warming: int) -> list[list[float]]:
+    """Milliseconds of each way, by question, after so many questions that are not counted.
+
+    Every question is put in all ways, each of them first in its turn: what comes second finds the
+    pages in the caches.
+    """
+    taken: list[list[float]] = [[] for _ in ways]
+    first = questions[:warming]
+    for place, question in enumerate([*first, *questions]):
+        for turn in range(len(ways)):
+            which = (place + turn) % len(ways)
+            began = time.perf_counter()
+            ways[which](question)
+            if place >= len(first):
+                taken[which].append((time.perf_counter() - began) * 1000)
+    return taken

@@ -17,7 +17,7 @@ import psycopg
 from numpy.typing import NDArray
 from rich.table import Table
 
-from benchmarks.common import console, new_database, number
+from benchmarks.common import console, new_database, number, timed
 from benchmarks.common import server as own_server
 from benchmarks.rows import FINGERPRINT, new_leaf, number_of, row
 from benchmarks.vectors import VectorSource
@@ -102,10 +102,11 @@ def measure(server_url: str, sizes: Sizes) -> Measured:
             )
             for parts in PARTS
         ]
-        ours, bare = _timed(
-            queries,
+        ours, bare = timed(
+            list(queries),
             lambda query: nearest(connection, leaf, query, K, index=INDEX),
             _bare(connection, leaf),
+            warming=len(queries),
         )
     database.close()
     return Measured(filtered, median(ours), median(bare))
@@ -138,7 +139,7 @@ def _filtered(
         right = set(passing[np.argsort(-similar)[:K]].tolist())
         hits += len(right & {number_of(c.document_id, c.chunk_index) for c in found.candidates})
         fewest = min(fewest, len(found.candidates))
-    [took] = _timed(queries, ask)
+    [took] = timed(list(queries), ask, warming=len(queries))
     return Filtered(
         parts=parts,
         fewest=fewest,
@@ -163,23 +164,6 @@ def _bare(connection: psycopg.Connection, leaf: Leaf) -> Search:
             return connection.execute(statement, parameters).fetchall()
 
     return search
-
-
-def _timed(queries: Vectors, *searches: Search) -> list[list[float]]:
-    """Milliseconds of each search, by query, after a round that is not counted.
-
-    Every query goes through all searches, each of them first in its turn.
-    """
-    took: list[list[float]] = [[] for _ in searches]
-    for counted in (False, True):
-        for place, query in enumerate(queries):
-            for turn in range(len(searches)):
-                which = (place + turn) % len(searches)
-                began = time.perf_counter()
-                searches[which](query)
-                if counted:
-                    took[which].append((time.perf_counter() - began) * 1000)
-    return took
 
 
 def main() -> None:

@@ -6,17 +6,15 @@ The passages are random words of a vocabulary whose frequencies fall as those of
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 import psycopg
 from numpy.typing import NDArray
 from rich.table import Table
 
-from benchmarks.common import checkpoint, console, new_database, number
+from benchmarks.common import Q, checkpoint, console, new_database, number, timed
 from benchmarks.common import server as own_server
 from benchmarks.rows import CHUNKS_OF_A_DOCUMENT, fill, new_leaf, row
 from benchmarks.vectors import VectorSource
@@ -32,8 +30,6 @@ from greenlang_vectors.store.leaves import Leaf
 from greenlang_vectors.store.maintenance import maintain
 from greenlang_vectors.store.segments import cover, on_leaf
 from greenlang_vectors.store.text_statistics import refresh
-
-Q = TypeVar("Q")
 
 K = 10
 INDEX = IndexSettings(m=16, ef_construction=200)
@@ -148,20 +144,7 @@ def measure(database: Database, leaf: Leaf, sizes: Sizes) -> Measured:
 
 
 def _timed(questions: Sequence[Q], *ways: Callable[[Q], object]) -> list[Times]:
-    """Each question put in every way, after some to warm up.
-
-    The ways take turns in going first: what comes second finds the pages in the caches.
-    """
-    taken: list[list[float]] = [[] for _ in ways]
-    warming = questions[:WARMING]
-    for place, question in enumerate([*warming, *questions]):
-        turn = list(zip(ways, taken, strict=True))
-        for way, times in turn if place % 2 else reversed(turn):
-            began = time.perf_counter()
-            way(question)
-            if place >= len(warming):
-                times.append((time.perf_counter() - began) * 1000)
-    return [Times(times) for times in taken]
+    return [Times(taken) for taken in timed(questions, *ways, warming=WARMING)]
 
 
 def _bare(

@@ -85,3 +85,24 @@ def database(new_database: Callable[[], str]) -> Iterator[Database]:
 def settings(data_dir: Path) -> Settings:
     """Default settings over the test session's data directory."""
     return Settings(data_dir=data_dir)
+
+
+@pytest.fixture
+def aws_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """AWS's clients ask a stand-in for KMS and S3, over HTTP."""
+    pytest.importorskip("boto3", reason="needs the extra aws")
+    moto = pytest.importorskip("moto.server", reason="needs moto[server]")
+    running = moto.ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    running.start()
+    host, port = running.get_host_and_port()
+    for name, value in {
+        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+        "AWS_ALLOW_HTTP": "true",
+        "AWS_REGION": "us-east-1",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+    }.items():
+        monkeypatch.setenv(name, value)
+    yield
+    running.stop()

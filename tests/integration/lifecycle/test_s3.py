@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
@@ -20,24 +19,11 @@ pytestmark = pytest.mark.integration
 
 
 @pytest.fixture
-def location(monkeypatch: pytest.MonkeyPatch) -> Iterator[Location]:
-    boto3 = pytest.importorskip("boto3", reason="needs the extra aws")
-    server = pytest.importorskip("moto.server", reason="needs moto[server]")
-    running = server.ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    running.start()
-    host, port = running.get_host_and_port()
-    for name, value in {
-        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
-        "AWS_ALLOW_HTTP": "true",
-        "AWS_REGION": "us-east-1",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-    }.items():
-        monkeypatch.setenv(name, value)
+def location(aws_server: None) -> Location:  # noqa: ARG001 - it sets the environment
+    import boto3
+
     boto3.client("s3").create_bucket(Bucket="greenlang-backups")
-    yield open_location(f"s3://greenlang-backups/{uuid4().hex}")
-    running.stop()
+    return open_location(f"s3://greenlang-backups/{uuid4().hex}")
 
 
 def test_an_archive_in_a_bucket_returns_bit_by_bit(

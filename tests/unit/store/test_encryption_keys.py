@@ -126,24 +126,12 @@ def test_kms_without_boto3_is_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.fixture
-def kms_key(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def kms_key(aws_server: None) -> Iterator[str]:  # noqa: ARG001 - it sets the environment
     """A key of a KMS stand-in, asked over HTTP."""
-    boto3 = pytest.importorskip("boto3", reason="needs the extra aws")
-    server = pytest.importorskip("moto.server", reason="needs moto[server]")
-    running = server.ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    running.start()
-    host, port = running.get_host_and_port()
-    for name, value in {
-        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
-        "AWS_REGION": "eu-west-1",
-        "AWS_DEFAULT_REGION": "eu-west-1",
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-    }.items():
-        monkeypatch.setenv(name, value)
+    import boto3
+
     providers._kms.cache_clear()
     yield boto3.client("kms").create_key()["KeyMetadata"]["KeyId"]
-    running.stop()
     providers._kms.cache_clear()
 
 
