@@ -35,6 +35,8 @@ PARTITIONED_TABLES = (
     "text_statistics",
     "text_terms",
     "uploads",
+    "weaviate_objects",
+    "weaviate_outbox",
 )
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(?:[_-][a-z0-9]+)*")

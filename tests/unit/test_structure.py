@@ -23,6 +23,7 @@ LAYERS = (
     {"lifecycle"},
     {"stages"},
     {"direct"},
+    {"migration"},
     {"service"},
     {"integrations", "api"},
     {"status_table"},

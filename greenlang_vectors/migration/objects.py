@@ -1,0 +1,56 @@
+"""An object as Weaviate holds it, and the passage it becomes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+
+from greenlang_vectors.documents.model import JSON
+
+NO_TENANT = ""
+"""The tenant of objects of a collection without tenants."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WeaviateObject:
+    """One object, read whole.
+
+    Attributes:
+        properties: as JSON can say them: dates as RFC 3339, uuids as text, geo coordinates and
+            phone numbers as objects, blobs (where asked for) as base64.
+        vectors: by name, None for the only one; shape (dimensions,), bit for bit as stored.
+        updated_ms: Weaviate's time of its last change, milliseconds since 1970.
+    """
+
+    id: UUID
+    tenant: str
+    properties: Mapping[str, JSON]
+    vectors: Mapping[str | None, NDArray[np.float32]]
+    updated_ms: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Passage:
+    """What an object becomes by a plan.
+
+    Attributes:
+        document_id: derived from namespace, source type and source key (`store.identity`).
+        vectors: in the order of the plan's.
+    """
+
+    object_id: UUID
+    tenant: str
+    source_type: str
+    source_key: str
+    document_id: UUID
+    chunk_index: int
+    title: str
+    content: str
+    content_hash: str
+    metadata: dict[str, JSON]
+    vectors: tuple[NDArray[np.float32], ...]
+    updated_ms: int | None

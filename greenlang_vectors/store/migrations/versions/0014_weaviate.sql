@@ -1,0 +1,143 @@
+-- A namespace's move from Weaviate (PRD 13; migration/): its plan and phase, which object became
+-- which passage, what has to be carried across, and the evidence of every step.
+
+ALTER TABLE documents DROP CONSTRAINT documents_origin_check,
+    ADD CONSTRAINT documents_origin_check CHECK (origin IN ('source', 'sdk', 'weaviate'));
+COMMENT ON COLUMN documents.origin IS
+    'who writes it: the pipeline, an application, or the move from Weaviate, whose documents have'
+    ' no text but their passages';
+
+CREATE TABLE weaviate_migrations (
+    namespace varchar(40) PRIMARY KEY REFERENCES namespaces ON DELETE CASCADE,
+    plan jsonb NOT NULL,
+    phase varchar(20) NOT NULL DEFAULT 'planned'
+        CHECK (phase IN ('planned', 'parallel', 'backfilled', 'shifting', 'decommissioned')),
+    share smallint NOT NULL DEFAULT 0 CHECK (share BETWEEN 0 AND 100),
+    share_since timestamptz NOT NULL DEFAULT now(),
+    created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON COLUMN weaviate_migrations.share IS 'percent of callers whose searches pgvector answers';
+
+CREATE TABLE weaviate_steps (
+    namespace varchar(40) NOT NULL REFERENCES namespaces ON DELETE CASCADE,
+    id bigint GENERATED ALWAYS AS IDENTITY,
+    taken_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    taken_by name NOT NULL DEFAULT session_user,
+    step varchar(30) NOT NULL,
+    phase varchar(20) NOT NULL,
+    share smallint NOT NULL,
+    evidence jsonb NOT NULL DEFAULT '{}',
+    PRIMARY KEY (namespace, id)
+);
+COMMENT ON TABLE weaviate_steps IS 'what was done, by whom, where it led, and what it rested on';
+
+-- Backfill: ranges of uuids, and which object became which passage.
+
+CREATE TABLE weaviate_ranges (
+    namespace varchar(40) NOT NULL REFERENCES namespaces ON DELETE CASCADE,
+    tenant text NOT NULL DEFAULT '',
+    first uuid NOT NULL,
+    last uuid NOT NULL,
+    position uuid,
+    objects bigint NOT NULL DEFAULT 0,
+    done boolean NOT NULL DEFAULT false,
+    updated_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (namespace, tenant, first)
+);
+COMMENT ON COLUMN weaviate_ranges.position IS 'the last object whose batch is committed';
+
+CREATE TABLE weaviate_objects (
+    namespace varchar(40) NOT NULL,
+    object_id uuid NOT NULL,
+    tenant text NOT NULL DEFAULT '',
+    document_id uuid NOT NULL,
+    chunk_index integer NOT NULL,
+    updated_ms bigint,
+    PRIMARY KEY (object_id, tenant, namespace),
+    UNIQUE (document_id, chunk_index, namespace)
+) PARTITION BY LIST (namespace);
+COMMENT ON TABLE weaviate_objects IS 'which object of Weaviate and which passage are the same';
+COMMENT ON COLUMN weaviate_objects.updated_ms IS
+    'Weaviate''s time of its last change that was carried over, in milliseconds; NULL where the'
+    ' passage was written here first';
+
+-- Dual write: documents whose objects in Weaviate have to be made like them; what was deleted.
+
+CREATE TABLE weaviate_outbox (
+    namespace varchar(40) NOT NULL,
+    id bigint GENERATED ALWAYS AS IDENTITY,
+    document_id uuid NOT NULL,
+    source_type varchar(50) NOT NULL,
+    source_key text NOT NULL,
+    noted_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    attempts integer NOT NULL DEFAULT 0,
+    not_before timestamptz,
+    PRIMARY KEY (namespace, id)
+) PARTITION BY LIST (namespace);
+
+CREATE TABLE weaviate_deletions (
+    namespace varchar(40) NOT NULL REFERENCES namespaces ON DELETE CASCADE,
+    document_id uuid NOT NULL,
+    deleted_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (namespace, document_id)
+);
+COMMENT ON TABLE weaviate_deletions IS
+    'documents deleted here since dual writing began: the backfill brings none of them back';
+
+-- Verification.
+
+CREATE TABLE weaviate_verifications (
+    namespace varchar(40) NOT NULL REFERENCES namespaces ON DELETE CASCADE,
+    id bigint GENERATED ALWAYS AS IDENTITY,
+    started_at timestamptz NOT NULL,
+    finished_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    clean boolean NOT NULL,
+    figures jsonb NOT NULL,
+    PRIMARY KEY (namespace, id)
+);
+
+CREATE TABLE weaviate_differences (
+    namespace varchar(40) NOT NULL REFERENCES namespaces ON DELETE CASCADE,
+    object_id uuid NOT NULL,
+    tenant text NOT NULL DEFAULT '',
+    kind varchar(30) NOT NULL,
+    detail text NOT NULL,
+    found_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (namespace, tenant, object_id)
+);
+COMMENT ON TABLE weaviate_differences IS 'what the newest verification found, until it is repaired';
+
+-- Traffic: what shadow reads showed, for some days.
+
+CREATE TABLE weaviate_shadow_reads (
+    namespace varchar(40) NOT NULL REFERENCES namespaces ON DELETE CASCADE,
+    read_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    share smallint NOT NULL,
+    by_pgvector boolean NOT NULL,
+    overlap double precision,
+    rank_distance double precision,
+    weaviate_ms double precision,
+    pgvector_ms double precision,
+    error text
+);
+CREATE INDEX weaviate_shadow_reads_time ON weaviate_shadow_reads (namespace, read_at);
+COMMENT ON COLUMN weaviate_shadow_reads.by_pgvector IS
+    'which side answered the caller; the other was asked beside it';
+COMMENT ON COLUMN weaviate_shadow_reads.overlap IS
+    'share of the one''s answers that are the other''s, too; NULL where either failed';
+
+DO $$
+DECLARE
+    known record;
+    parent text;
+BEGIN
+    FOR known IN SELECT name FROM namespaces LOOP
+        FOREACH parent IN ARRAY ARRAY['weaviate_objects', 'weaviate_outbox'] LOOP
+            EXECUTE format('CREATE TABLE %I PARTITION OF %I FOR VALUES IN (%L)',
+                           parent || '_' || known.name, parent, known.name);
+        END LOOP;
+    END LOOP;
+END $$;
+
+SELECT secure_schema();
