@@ -119,6 +119,7 @@ CREATE TABLE weaviate_shadow_reads (
     rank_distance double precision,
     weaviate_ms double precision,
     pgvector_ms double precision,
+    failed varchar(10) CHECK (failed IN ('weaviate', 'pgvector')),
     error text
 );
 CREATE INDEX weaviate_shadow_reads_time ON weaviate_shadow_reads (namespace, read_at);
@@ -126,6 +127,8 @@ COMMENT ON COLUMN weaviate_shadow_reads.by_pgvector IS
     'which side answered the caller; the other was asked beside it';
 COMMENT ON COLUMN weaviate_shadow_reads.overlap IS
     'share of the one''s answers that are the other''s, too; NULL where either failed';
+COMMENT ON COLUMN weaviate_shadow_reads.rank_distance IS
+    'how differently both are ordered: 0 for alike, 1 for nothing in common';
 
 DO $$
 DECLARE
