@@ -130,6 +130,16 @@ COMMENT ON COLUMN weaviate_shadow_reads.overlap IS
 COMMENT ON COLUMN weaviate_shadow_reads.rank_distance IS
     'how differently both are ordered: 0 for alike, 1 for nothing in common';
 
+CREATE OR REPLACE FUNCTION writer_rights(target regclass) RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT CASE
+        WHEN relname IN ('document_chunks', 'vector_embeddings', 'dead_letters')
+            THEN 'INSERT, UPDATE, DELETE'
+        WHEN relname IN ('documents', 'embedding_jobs') THEN 'INSERT, UPDATE'
+        WHEN relname IN ('vector_search_logs', 'weaviate_shadow_reads') THEN 'INSERT'
+    END
+    FROM pg_class WHERE oid = coalesce(pg_partition_root(target), target)
+$$;
+
 DO $$
 DECLARE
     known record;
