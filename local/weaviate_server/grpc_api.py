@@ -267,15 +267,12 @@ class WeaviateService:
         return ""
 
     def _refer(self, sent: batch_pb2.BatchReference) -> str:
+        """Add a reference of a batch; return what is wrong with it, if anything is."""
+        target = f"{sent.to_collection}/" if sent.to_collection else ""
         try:
-            collection = self.store.get(sent.from_collection)
-            known = schema.property_of(collection.definition, sent.name)
-            stored = collection.shard(sent.tenant).objects.get(sent.from_uuid)
-            if known is None or stored is None:
-                return f"no object with id '{sent.from_uuid}' and property '{sent.name}'"
-            target = f"{sent.to_collection}/" if sent.to_collection else ""
-            beacon = values.beacon_in_full(f"{values.BEACON}{target}{sent.to_uuid}", known)
-            stored.references.setdefault(sent.name, []).append(beacon)
+            self.store.get(sent.from_collection).refer(
+                sent.from_uuid, sent.name, f"{values.BEACON}{target}{sent.to_uuid}", sent.tenant
+            )
         except Refused as refused:
             return str(refused)
         return ""

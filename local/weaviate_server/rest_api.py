@@ -70,6 +70,7 @@ class RestApi:
                 (verb, path, self._objects(answer))
                 for verb, path, answer in (
                     ("POST", "/objects", rest_objects.insert),
+                    ("POST", "/batch/references", rest_objects.add_references),
                     ("GET", "/objects", rest_objects.listed),
                     ("GET", f"/objects/{name}/{uuid}", rest_objects.get),
                     ("HEAD", f"/objects/{name}/{uuid}", rest_objects.exists),

@@ -109,6 +109,21 @@ def delete_reference(
     return 204, None
 
 
+def add_references(store: Store, _query: Query, body: Json) -> Answer:
+    """POST to `/batch/references`: point many objects to one more each."""
+    rows = []
+    for each in body:
+        name, uuid, field = each["from"].removeprefix(values.BEACON).split("/")
+        row = {"from": each["from"], "to": each["to"], "result": {"status": "SUCCESS"}}
+        try:
+            store.get(name).refer(uuid, field, each["to"], each.get("tenant", ""))
+        except Refused as refused:
+            errors = {"error": [{"message": str(refused)}]}
+            row["result"] = {"status": "FAILED", "errors": errors}
+        rows.append(row)
+    return 200, rows
+
+
 def _found(
     store: Store, name: str, uuid: str, tenant: str
 ) -> tuple[Collection, Shard, StoredObject]:

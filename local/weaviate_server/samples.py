@@ -75,22 +75,23 @@ def sample_objects(count: int, dimensions: int, seed: int = 0) -> Iterator[Sent]
         dimensions: of the unnamed vector; each has length 1 and leans to that of its source.
     """
     random = np.random.default_rng(seed)
-    centre = np.zeros(dimensions, "<f4")
-    for index in range(count):
-        source, chunk = divmod(index, CHUNKS_PER_SOURCE)
-        if chunk == 0:
-            centre = random.standard_normal(dimensions, "<f4")
-        vector = centre + 0.7 * random.standard_normal(dimensions, "<f4")
-        vector /= np.linalg.norm(vector)
-        yield Sent(
-            str(uuid.UUID(bytes=random.bytes(16), version=4)),
-            _passage(source, chunk, random),
-            {UNNAMED: Vector(vector.astype("<f4").tobytes())},
-        )
+    for source in range(-(-count // CHUNKS_PER_SOURCE)):
+        vectors = 0.7 * random.standard_normal((CHUNKS_PER_SOURCE, dimensions), np.float32)
+        vectors += random.standard_normal(dimensions, np.float32)
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        for chunk in range(min(CHUNKS_PER_SOURCE, count - source * CHUNKS_PER_SOURCE)):
+            yield Sent(
+                str(uuid.UUID(bytes=random.bytes(16), version=4)),
+                _passage(source, chunk, random),
+                {UNNAMED: Vector(vectors[chunk].astype("<f4").tobytes())},
+            )
 
 
 def _passage(source: int, chunk: int, random: np.random.Generator) -> dict[str, Any]:
-    subject, duty, term = (str(random.choice(each)) for each in (_SUBJECTS, _DUTIES, _TERMS))
+    subject, duty, term = (
+        each[place % len(each)]
+        for each, place in zip((_SUBJECTS, _DUTIES, _TERMS), random.bytes(3), strict=True)
+    )
     article = f"Article {source % 40 + 1}({chunk + 1})"
     return {
         "text": f"{article} {subject} {duty}, {term}. Passage {chunk + 1} of document {source}.",

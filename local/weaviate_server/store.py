@@ -166,6 +166,18 @@ class Collection:
         shard.put(stored)
         return stored
 
+    def refer(self, uuid: str, name: str, beacon: str, tenant: str) -> None:
+        """Let a property of an object point to one more.
+
+        Raises:
+            Refused: there is no such object or property.
+        """
+        known = schema.property_of(self.definition, name)
+        stored = self.shard(tenant).objects.get(uuid)
+        if known is None or stored is None:
+            raise Refused(f"no object with id '{uuid}' and property '{name}'", 404)
+        stored.references.setdefault(name, []).append(values.beacon_in_full(beacon, known))
+
     def _properties(self, sent: Mapping[str, Any]) -> dict[str, Any]:
         found = {}
         for name, value in sent.items():
