@@ -63,18 +63,37 @@ COMMENT ON COLUMN weaviate_objects.updated_ms IS
     ' passage was written here first';
 
 -- Dual write: documents whose objects in Weaviate have to be made like them; what was deleted.
+--
+-- Triggers note them in the writer's own transaction. A statement fires only the statement-level
+-- triggers of the table it names: the leaves under migration and their namespace's partition carry
+-- them while it lasts, the root for good. Those see the transition tables that the audit log reads
+-- anyway. What comes from Weaviate itself (`greenlang.from_weaviate`) is not noted.
+--
+-- A leaf that is emptied or loses rows to an archive deletes nothing in Weaviate: its documents are
+-- there. One that goes, whatever its leaf still holds, is noted by the triggers of its documents.
+
+ALTER TABLE weaviate_migrations ADD COLUMN dual_write boolean NOT NULL GENERATED ALWAYS AS (
+    phase IN ('parallel', 'backfilled', 'shifting')
+    AND coalesce(plan ->> 'primary', 'pgvector') = 'pgvector') STORED;
+COMMENT ON COLUMN weaviate_migrations.dual_write IS 'what is written here is carried to Weaviate';
 
 CREATE TABLE weaviate_outbox (
     namespace varchar(40) NOT NULL,
     id bigint GENERATED ALWAYS AS IDENTITY,
     document_id uuid NOT NULL,
-    source_type varchar(50) NOT NULL,
-    source_key text NOT NULL,
+    source_type varchar(50),
+    source_key text,
     noted_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     attempts integer NOT NULL DEFAULT 0,
     not_before timestamptz,
     PRIMARY KEY (namespace, id)
 ) PARTITION BY LIST (namespace);
+CREATE INDEX weaviate_outbox_deferred ON weaviate_outbox (document_id)
+    WHERE not_before IS NOT NULL;
+COMMENT ON COLUMN weaviate_outbox.source_key IS
+    'of a document that is not here any more, or never was; NULL where its own row tells it';
+COMMENT ON COLUMN weaviate_outbox.not_before IS
+    'infinity where Weaviate has refused the document for good';
 
 CREATE TABLE weaviate_deletions (
     namespace varchar(40) NOT NULL REFERENCES namespaces ON DELETE CASCADE,
@@ -84,6 +103,98 @@ CREATE TABLE weaviate_deletions (
 );
 COMMENT ON TABLE weaviate_deletions IS
     'documents deleted here since dual writing began: the backfill brings none of them back';
+
+CREATE FUNCTION note_for_weaviate() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    everywhere boolean := TG_TABLE_NAME = 'vector_embeddings';
+BEGIN
+    IF current_setting('greenlang.from_weaviate', true) = 'on'
+       OR everywhere AND NOT EXISTS (SELECT FROM public.weaviate_migrations WHERE dual_write)
+    THEN
+        RETURN NULL;
+    END IF;
+    INSERT INTO public.weaviate_outbox (namespace, document_id)
+    SELECT DISTINCT namespace, source_id FROM touched
+    WHERE NOT everywhere
+       OR namespace IN (SELECT namespace FROM public.weaviate_migrations WHERE dual_write);
+    RETURN NULL;
+END $$;
+COMMENT ON FUNCTION note_for_weaviate IS
+    'notes each document that a statement touched embeddings of';
+
+CREATE FUNCTION note_deletion_for_weaviate(
+    namespace text, document_id uuid, source_type text, source_key text)
+RETURNS void LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+    INSERT INTO public.weaviate_deletions (namespace, document_id) VALUES ($1, $2)
+    ON CONFLICT (namespace, document_id) DO UPDATE SET deleted_at = excluded.deleted_at;
+    INSERT INTO public.weaviate_outbox (namespace, document_id, source_type, source_key)
+    VALUES ($1, $2, $3, $4);
+$$;
+
+CREATE FUNCTION note_document_for_weaviate() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF current_setting('greenlang.from_weaviate', true) = 'on' THEN
+        RETURN NULL;
+    ELSIF TG_OP = 'UPDATE' THEN
+        INSERT INTO public.weaviate_outbox (namespace, document_id) VALUES (NEW.namespace, NEW.id);
+    ELSIF TG_OP = 'DELETE' THEN
+        PERFORM public.note_deletion_for_weaviate(
+            OLD.namespace, OLD.id, OLD.source_type, OLD.source_key);
+    ELSE
+        EXECUTE format('SELECT public.note_deletion_for_weaviate(
+                            namespace, id, source_type, source_key) FROM %s', TG_RELID::regclass);
+    END IF;
+    RETURN NULL;
+END $$;
+COMMENT ON FUNCTION note_document_for_weaviate IS
+    'notes a document that goes, or gets another title';
+
+CREATE FUNCTION dual_write_embeddings(relation regclass) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    event text;
+    side text;
+BEGIN
+    FOR event, side IN VALUES ('insert', 'NEW'), ('update', 'NEW'), ('delete', 'OLD') LOOP
+        EXECUTE format(
+            'CREATE OR REPLACE TRIGGER dual_write_%s AFTER %1$s ON %s REFERENCING %s TABLE AS
+             touched FOR EACH STATEMENT EXECUTE FUNCTION note_for_weaviate()',
+            event, relation, side);
+    END LOOP;
+END $$;
+COMMENT ON FUNCTION dual_write_embeddings IS
+    'on a leaf, a namespace''s partition or the root; it waits until whoever writes has ended';
+
+CREATE FUNCTION dual_write_documents(relation regclass) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    event text;
+BEGIN
+    FOREACH event IN ARRAY ARRAY[
+        'delete AFTER DELETE ON %s FOR EACH ROW',
+        'update AFTER UPDATE OF title ON %s FOR EACH ROW WHEN (OLD.title <> NEW.title)',
+        'truncate BEFORE TRUNCATE ON %s FOR EACH STATEMENT']
+    LOOP
+        EXECUTE 'CREATE OR REPLACE TRIGGER dual_write_' || format(event, relation)
+                || ' EXECUTE FUNCTION note_document_for_weaviate()';
+    END LOOP;
+END $$;
+COMMENT ON FUNCTION dual_write_documents IS
+    'on the partition of one namespace; for each row, because statements name the root';
+
+CREATE FUNCTION end_dual_write(relation regclass) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    found record;
+BEGIN
+    FOR found IN SELECT tgname, tgrelid::regclass AS relation
+                 FROM pg_partition_tree($1) JOIN pg_trigger ON tgrelid = relid
+                 WHERE starts_with(tgname, 'dual_write_') LOOP
+        EXECUTE format('DROP TRIGGER %I ON %s', found.tgname, found.relation);
+    END LOOP;
+END $$;
+COMMENT ON FUNCTION end_dual_write IS 'on a partition and all below it';
+
+SELECT dual_write_embeddings('vector_embeddings');
 
 -- Verification.
 
@@ -101,7 +212,7 @@ CREATE TABLE weaviate_differences (
     namespace varchar(40) NOT NULL REFERENCES namespaces ON DELETE CASCADE,
     object_id uuid NOT NULL,
     tenant text NOT NULL DEFAULT '',
-    kind varchar(30) NOT NULL,
+    kind varchar(60) NOT NULL,
     detail text NOT NULL,
     found_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (namespace, tenant, object_id)
