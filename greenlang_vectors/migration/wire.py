@@ -122,7 +122,12 @@ def _same(value: Any) -> JSON:  # noqa: ANN401 - a scalar
 
 
 def _geo(value: Any) -> JSON:  # noqa: ANN401 - a protobuf message
-    return {"latitude": value.latitude, "longitude": value.longitude}
+    return {"latitude": _float32(value.latitude), "longitude": _float32(value.longitude)}
+
+
+def _float32(value: float) -> float:
+    """A number of 32 bits in the decimal digits that it was given in."""
+    return float(str(np.float32(value)))
 
 
 def _phone(value: Any) -> JSON:  # noqa: ANN401 - a protobuf message
