@@ -8,16 +8,16 @@ Answered:
     - readiness, `/v1/meta` with a version of choice, `/v1/nodes`, gRPC health, API keys;
     - collections with one unnamed vector or named ones, every property type, tenants with their
       activity, properties that the server would add by itself (auto schema);
-    - Search by cursor, by offset up to 10,000, by filter, near a vector or an object, with
-      metadata, vectors, blobs and references as they are asked for;
+    - Search by cursor, by offset up to 10,000, by filter, near a vector or an object, by words
+      (BM25) and by both, with metadata, vectors, blobs and references as they are asked for;
     - Aggregate (counts), BatchObjects, BatchStream, BatchReferences, BatchDelete, TenantsGet;
     - objects and their references over REST; `limit`ed messages of at most 104,858,000 bytes;
     - from 1.37 on, an export to a folder as Parquet, laid out as the server lays it out.
 
-Left out: keyword, hybrid and generative search, sorting, grouping, aggregation of properties,
-GraphQL, backups, aliases, users and roles, replication (one node, any consistency level is met),
-vectorizers (vectors are brought along), approximation (a search is exact), stop words, telling
-whether a phone number is valid. What is left out is refused as UNIMPLEMENTED or 501.
+Left out: generative search, sorting, grouping, aggregation of properties, GraphQL, backups,
+aliases, users and roles, replication (one node, any consistency level is met), vectorizers (vectors
+are brought along), approximation (a search is exact), stop words, telling whether a phone number is
+valid. What is left out is refused as UNIMPLEMENTED or 501.
 
 The server's own: `WeaviateServer.control` loads objects, counts what was read and causes faults.
 

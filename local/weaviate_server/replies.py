@@ -39,11 +39,12 @@ class Reference(NamedTuple):
 
 
 class Near(NamedTuple):
-    """An object found by a vector search."""
+    """An object that a search ranks: near a vector, by words, or by both."""
 
     found: StoredObject
-    distance: float
+    distance: float | None = None
     certainty: float | None = None
+    score: float | None = None
 
 
 @dataclass(frozen=True)
@@ -168,12 +169,15 @@ def _metadata(want: Asked, stored: StoredObject, near: Near | None) -> bytes:
     if metadata.is_consistent:
         result.is_consistent = result.is_consistent_present = True
     if near is not None:
-        if metadata.distance:
+        if metadata.distance and near.distance is not None:
             result.distance = near.distance
             result.distance_present = True
         if metadata.certainty and near.certainty is not None:
             result.certainty = near.certainty
             result.certainty_present = True
+        if metadata.score and near.score is not None:
+            result.score = near.score
+            result.score_present = True
     return unnamed + serialised(result)
 
 

@@ -1,4 +1,4 @@
-"""Which objects a search finds: by cursor, by offset, by filter, near a vector."""
+"""Which objects a search finds: by cursor, offset or filter, near a vector, by words, by both."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from weaviate.proto.v1 import search_get_pb2
 
-from local.weaviate_server import filters, schema
+from local.weaviate_server import filters, keyword, schema
 from local.weaviate_server.errors import Refused, not_answered
 from local.weaviate_server.replies import Near
 from local.weaviate_server.schema import UNNAMED
@@ -20,8 +20,6 @@ Request = search_get_pb2.SearchRequest
 DEFAULT_LIMIT = 10
 MAXIMUM_RESULTS = 10_000
 LEFT_OUT = (
-    "hybrid_search",
-    "bm25_search",
     "near_text",
     "near_image",
     "near_audio",
@@ -57,9 +55,14 @@ def find(collection: Collection, shard: Shard, request: Request) -> Sequence[Sto
         )
     near = request.HasField("near_vector") or request.HasField("near_object")
     if request.after:
-        return shard.after(_cursor(request, near), limit)
+        ranked = near or request.HasField("bm25_search") or request.HasField("hybrid_search")
+        return shard.after(_cursor(request, ranked), limit)
     if near:
         found: Sequence[StoredObject | Near] = nearest(collection, shard, request)
+    elif request.HasField("bm25_search"):
+        found = keyword.by_words(collection, shard, request)
+    elif request.HasField("hybrid_search"):
+        found = _hybrid(collection, shard, request, request.offset + limit)
     elif request.HasField("filters"):
         found = filters.matching(collection, shard, request.filters)
     else:
@@ -67,8 +70,8 @@ def find(collection: Collection, shard: Shard, request: Request) -> Sequence[Sto
     return found[request.offset : request.offset + limit]
 
 
-def _cursor(request: Request, near: bool) -> str:
-    if near:
+def _cursor(request: Request, ranked: bool) -> str:
+    if ranked:
         raise Refused("other params cannot be set with after and limit parameters")
     wrong = ["offset"] if request.offset else []
     if request.HasField("filters"):
@@ -82,6 +85,16 @@ def _cursor(request: Request, near: bool) -> str:
             f"after parameter '{request.after}' is not a valid uuid: invalid UUID length: "
             f"{len(request.after)}"
         ) from error
+
+
+def _hybrid(collection: Collection, shard: Shard, request: Request, limit: int) -> list[Near]:
+    """What a search near a vector and one by words find together."""
+    sent = request.hybrid_search
+    depth = max(keyword.HYBRID_DEPTH, limit)
+    near = nearest(collection, shard, keyword.near_of(sent, depth, request))
+    wanted = request.filters if request.HasField("filters") else None
+    words = keyword.matching(collection, shard, sent.query, sent.properties, wanted)
+    return keyword.fused(near[:depth], words[:depth], sent)
 
 
 def nearest(collection: Collection, shard: Shard, request: Request) -> list[Near]:

@@ -233,7 +233,6 @@ def test_a_reply_longer_than_the_largest_message_is_refused(connect: Connect) ->
         assert sum(1 for _ in passages.iterator(include_vector=True, cache_size=10)) == 100
 
 
-@pytest.mark.parametrize("search", ["bm25", "hybrid", "near_text"])
-def test_what_is_left_out_is_refused(passages: Collection, search: str) -> None:
+def test_what_is_left_out_is_refused(passages: Collection) -> None:
     with pytest.raises(WeaviateQueryError, match="is not answered by this stand-in"):
-        getattr(passages.query, search)("a question")
+        passages.query.near_text("a question")
