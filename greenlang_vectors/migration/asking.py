@@ -4,12 +4,49 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
 
 from greenlang_vectors.documents.model import JSON
+
+Operator = Literal[
+    "AND",
+    "OR",
+    "NOT",
+    "EQUAL",
+    "NOT_EQUAL",
+    "GREATER_THAN",
+    "GREATER_THAN_EQUAL",
+    "LESS_THAN",
+    "LESS_THAN_EQUAL",
+    "LIKE",
+    "IS_NULL",
+    "CONTAINS_ANY",
+    "CONTAINS_ALL",
+]
+
+ID = "_id"
+"""What a condition calls the id of an object."""
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A filter as Weaviate has them: a property compared with a value, or others joined.
+
+    Attributes:
+        property: by name, or ID; "" of AND, OR and NOT.
+        value: of the property's own type; a list, all of one type and never empty, of CONTAINS_ANY
+            and CONTAINS_ALL.
+        parts: of AND and OR; one of NOT.
+    """
+
+    operator: Operator
+    property: str = ""
+    value: bool | int | float | str | Sequence[bool | int | float | str] = False
+    parts: tuple[Condition, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,9 +62,10 @@ class Search:
         ids: these objects alone.
         equal: (property, value): the objects that have it. A text that is split into words
             equals every text that holds them all.
+        filter: the objects that fulfil it.
         near: the vector whose nearest objects are wanted, and `near_name`, which of theirs.
         words: what is looked for by keyword in `searched`.
-        alpha: weight of `near` where both are given.
+        alpha: weight of `near` where both are given: then ranks are fused.
     """
 
     collection: str
@@ -39,6 +77,7 @@ class Search:
     after: UUID | None = None
     ids: Sequence[UUID] = ()
     equal: tuple[str, JSON] | None = None
+    filter: Condition | None = None
     near: NDArray[np.float32] | None = None
     near_name: str | None = None
     words: str | None = None

@@ -94,7 +94,13 @@ class Calls:
                 return reply
         raise failure
 
-    def call(self, method: str, request: Any, attempts: int = ATTEMPTS) -> Any:  # noqa: ANN401
+    def call(
+        self,
+        method: str,
+        request: Any,  # noqa: ANN401 - a protobuf message
+        attempts: int = ATTEMPTS,
+        seconds: float = CALL_SECONDS,
+    ) -> Any:  # noqa: ANN401
         """Call a method of the gRPC service.
 
         Raises:
@@ -106,9 +112,7 @@ class Calls:
         for attempt in self._attempts(attempts):
             with attempt:
                 try:
-                    return call(
-                        request, metadata=self._connection.grpc_headers(), timeout=CALL_SECONDS
-                    )
+                    return call(request, metadata=self._connection.grpc_headers(), timeout=seconds)
                 except grpc.RpcError as error:
                     failure = self._named(error)
                 raise failure

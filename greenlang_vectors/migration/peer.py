@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from greenlang_vectors.documents.model import JSON
 from greenlang_vectors.errors import GreenLangError, UsageError
-from greenlang_vectors.migration.asking import Found, Search
+from greenlang_vectors.migration.asking import Condition, Found, Search
 from greenlang_vectors.migration.errors import (
     MessageTooLarge,
     WeaviateRefused,
@@ -224,6 +224,7 @@ class Peer:
         *,
         name: str | None = None,
         properties: Sequence[str] | None = None,
+        filter: Condition | None = None,
     ) -> list[Found]:
         """The objects nearest to a vector, the nearest first; asked once, without retries.
 
@@ -231,7 +232,15 @@ class Peer:
             name: of a named vector.
         """
         return self._server.find(
-            self._search(collection, tenant, k, properties=properties, near=vector, near_name=name)
+            self._search(
+                collection,
+                tenant,
+                k,
+                properties=properties,
+                filter=filter,
+                near=vector,
+                near_name=name,
+            )
         )
 
     def bm25(
@@ -243,6 +252,7 @@ class Peer:
         *,
         searched: Sequence[str],
         properties: Sequence[str] | None = None,
+        filter: Condition | None = None,
     ) -> list[Found]:
         """The objects that match words best; asked once, without retries.
 
@@ -251,7 +261,13 @@ class Peer:
         """
         return self._server.find(
             self._search(
-                collection, tenant, k, properties=properties, words=words, searched=searched
+                collection,
+                tenant,
+                k,
+                properties=properties,
+                filter=filter,
+                words=words,
+                searched=searched,
             )
         )
 
@@ -267,6 +283,7 @@ class Peer:
         alpha: float,
         name: str | None = None,
         properties: Sequence[str] | None = None,
+        filter: Condition | None = None,
     ) -> list[Found]:
         """The objects that both searches together find best; asked once, without retries.
 
@@ -279,6 +296,7 @@ class Peer:
                 tenant,
                 k,
                 properties=properties,
+                filter=filter,
                 words=words,
                 searched=searched,
                 near=vector,

@@ -9,6 +9,7 @@ from uuid import UUID
 from weaviate.proto.v1 import (
     aggregate_pb2,
     base_pb2,
+    base_search_pb2,
     batch_delete_pb2,
     batch_pb2,
     search_get_pb2,
@@ -18,10 +19,13 @@ from weaviate.proto.v1 import (
 from greenlang_vectors.documents.model import JSON
 from greenlang_vectors.embedding.encoding import ATTEMPTS
 from greenlang_vectors.migration import wire
-from greenlang_vectors.migration.asking import Found, Search
-from greenlang_vectors.migration.calls import Calls
+from greenlang_vectors.migration.asking import Condition, Found, Search
+from greenlang_vectors.migration.calls import CALL_SECONDS, Calls
 from greenlang_vectors.migration.objects import WeaviateObject
 from greenlang_vectors.migration.schema import PropertyInfo
+
+FIND_SECONDS = 10.0
+"""How long a search may take that somebody waits for."""
 
 _SINGLE = base_pb2.Vectors.VECTOR_TYPE_SINGLE_FP32
 
@@ -62,7 +66,7 @@ class Server:
         return wire.read_objects(self._search(search, ATTEMPTS), search.tenant)
 
     def find(self, search: Search) -> list[Found]:
-        """What a search finds, best first; tried once, because somebody waits."""
+        """What a search finds, best first; tried once and not for long, because somebody waits."""
         return [
             Found(
                 wire.object_id(each.metadata),
@@ -70,7 +74,7 @@ class Server:
                 each.metadata.score,
                 wire.read_properties(each.properties),
             )
-            for each in self._search(search, attempts=1).results
+            for each in self._search(search, attempts=1, seconds=FIND_SECONDS).results
         ]
 
     def write(
@@ -94,7 +98,9 @@ class Server:
         _only(request.filters, ids)
         return int(self._calls.call("BatchDelete", request).failed)
 
-    def _search(self, search: Search, attempts: int) -> search_get_pb2.SearchReply:
+    def _search(
+        self, search: Search, attempts: int, seconds: float = CALL_SECONDS
+    ) -> search_get_pb2.SearchReply:
         request = search_get_pb2.SearchRequest(
             collection=search.collection,
             tenant=search.tenant,
@@ -114,11 +120,13 @@ class Server:
             _only(request.filters, search.ids)
         if search.equal is not None:
             _equal(request.filters, *search.equal)
+        if search.filter is not None:
+            _filter(request.filters, search.filter)
         if search.words is not None:
             self._by_words(request, search, search.words)
         elif search.near is not None:
             self._near(request.near_vector, search)
-        reply: search_get_pb2.SearchReply = self._calls.call("Search", request, attempts)
+        reply: search_get_pb2.SearchReply = self._calls.call("Search", request, attempts, seconds)
         return reply
 
     def _by_words(self, request: Any, search: Search, words: str) -> None:  # noqa: ANN401
@@ -128,6 +136,7 @@ class Server:
         if search.near is None:
             return
         target.alpha = 0.5 if search.alpha is None else search.alpha
+        target.fusion_type = base_search_pb2.Hybrid.FUSION_TYPE_RANKED
         target.vector_bytes = wire.vector_bytes(search.near)
         if search.near_name is not None:
             target.targets.target_vectors.append(search.near_name)
@@ -166,6 +175,30 @@ def _only(target: base_pb2.Filters, ids: Sequence[UUID]) -> None:
 def _equal(target: base_pb2.Filters, name: str, value: JSON) -> None:
     target.operator = base_pb2.Filters.OPERATOR_EQUAL
     target.target.property = name
+    _value(target, value)
+
+
+def _filter(target: base_pb2.Filters, condition: Condition) -> None:
+    target.operator = base_pb2.Filters.Operator.Value(f"OPERATOR_{condition.operator}")
+    for part in condition.parts:
+        _filter(target.filters.add(), part)
+    if condition.parts:
+        return
+    target.target.property = condition.property
+    value = condition.value
+    if isinstance(value, str | int | float):
+        _value(target, value)
+    elif isinstance(value[0], bool):
+        target.value_boolean_array.values.extend(value)
+    elif isinstance(value[0], int):
+        target.value_int_array.values.extend(value)
+    elif isinstance(value[0], float):
+        target.value_number_array.values.extend(value)
+    else:
+        target.value_text_array.values.extend(value)
+
+
+def _value(target: base_pb2.Filters, value: JSON) -> None:
     if isinstance(value, bool):
         target.value_boolean = value
     elif isinstance(value, int):
