@@ -92,6 +92,25 @@ class Mapper:
             key = _clean(str(source), self.plan.source_id)
         return f"{tenant}/{key}" if tenant else key
 
+    def source_id(self, tenant: str, source_key: str) -> JSON:
+        """The source id of a document's objects, of its property's type; `source_key` back.
+
+        Raises:
+            ItemError: the property takes no such key.
+        """
+        source = source_key.removeprefix(f"{tenant}/") if tenant else source_key
+        known = self._info.properties.get(self.plan.source_id or "")
+        if known is None or known.data_type != "int":
+            return source
+        try:
+            return int(source)
+        except ValueError as error:
+            raise ItemError(
+                "bad_source_id",
+                f"{known.name} of Weaviate takes whole numbers, and the key is {source!r}.",
+                "Give the document a key that is one.",
+            ) from error
+
     def passage(self, each: WeaviateObject) -> Passage:
         """What an object becomes.
 
@@ -140,7 +159,7 @@ class Mapper:
         }
         own: dict[str, JSON] = {plan.content: passage.content}
         if plan.source_id is not None and plan.chunk_index is not None:
-            own[plan.source_id] = self._source(passage)
+            own[plan.source_id] = self.source_id(passage.tenant, passage.source_key)
             own[plan.chunk_index] = passage.chunk_index
         if plan.title is not None and passage.title != passage.source_key:
             own[plan.title] = passage.title
@@ -162,23 +181,6 @@ class Mapper:
             passage.updated_ms or 0,
         )
 
-    def _source(self, passage: Passage) -> JSON:
-        """The source id of a passage's document, of its property's type."""
-        source = passage.source_key
-        if passage.tenant:
-            source = source.removeprefix(f"{passage.tenant}/")
-        known = self._info.properties.get(self.plan.source_id or "")
-        if known is None or known.data_type != "int":
-            return source
-        try:
-            return int(source)
-        except ValueError as error:
-            raise ItemError(
-                "bad_source_id",
-                f"{known.name} of Weaviate takes whole numbers, and the key is {source!r}.",
-                "Give the document a key that is one.",
-            ) from error
-
     def _chunk_index(self, found: Mapping[str, JSON]) -> int:
         name = self.plan.chunk_index
         if name is None:
@@ -196,7 +198,7 @@ class Mapper:
 
     def _metadata(self, found: Mapping[str, JSON]) -> dict[str, JSON]:
         """The metadata; what is null is left out, as Weaviate knows no difference."""
-        metadata = {
+        metadata: dict[str, JSON] = {
             key: value for name, key in self._keys.items() if (value := found.get(name)) is not None
         }
         try:
