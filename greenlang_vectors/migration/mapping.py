@@ -36,6 +36,9 @@ class Mapper:
     Args:
         info: the collection.
         dimensions: of each of the plan's vectors, where they are known.
+
+    Attributes:
+        property_of: the property by metadata key.
     """
 
     def __init__(
@@ -50,7 +53,7 @@ class Mapper:
         self._info = info
         self._dimensions = dimensions
         self._keys = _metadata_keys(plan, info)
-        self._properties_by_key = {key: name for name, key in self._keys.items()}
+        self.property_of = {key: name for name, key in self._keys.items()}
 
     @property
     def properties(self) -> tuple[str, ...]:
@@ -155,7 +158,7 @@ class Mapper:
         """
         plan = self.plan
         properties: dict[str, JSON] = {
-            self._properties_by_key.get(key, key): value for key, value in passage.metadata.items()
+            self.property_of.get(key, key): value for key, value in passage.metadata.items()
         }
         own: dict[str, JSON] = {plan.content: passage.content}
         if plan.source_id is not None and plan.chunk_index is not None:
