@@ -134,12 +134,13 @@ def difference(
 
 
 def same_json(one: JSON, other: JSON) -> bool:
-    """Whether two values are the same JSON: 1 is 1.0, but not true; the order of keys is none."""
+    """Whether two values are the same JSON: 1 is 1.0, but not true.
+
+    A key that says null is one that is missing: Weaviate knows no difference.
+    """
     if isinstance(one, dict):
-        return (
-            isinstance(other, dict)
-            and one.keys() == other.keys()
-            and all(same_json(value, other[key]) for key, value in one.items())
+        return isinstance(other, dict) and all(
+            same_json(one.get(key), other.get(key)) for key in one.keys() | other.keys()
         )
     if isinstance(one, list):
         return (
@@ -171,8 +172,7 @@ def _differing(here: Held, there: Held, names: Sequence[str]) -> Iterator[Fault]
         keys = sorted(
             key
             for key in here.metadata.keys() | there.metadata.keys()
-            if (key in here.metadata) != (key in there.metadata)
-            or not same_json(here.metadata.get(key), there.metadata.get(key))
+            if not same_json(here.metadata.get(key), there.metadata.get(key))
         )
         yield Fault("metadata", f"metadata {', '.join(keys)}")
     for name, stored, given in zip(names, here.vectors, there.vectors, strict=True):
