@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Self, cast
 
 import grpc
+from weaviate.proto.v1 import search_get_pb2
 
-from local.weaviate_server import grpc_api, schema
+from local.weaviate_server import grpc_api, replies, schema
 from local.weaviate_server.exports import Exports
 from local.weaviate_server.faults import Change, Counted, Faults
 from local.weaviate_server.relay import Relay
@@ -113,6 +114,13 @@ class Control:
         """A collection's definition, as the server has completed it."""
         with self._store.lock:
             return schema.completed(self._store.get(collection).definition)
+
+    def prepare(self, collection: str, tenant: str = "") -> None:
+        """Make the replies ready for who will ask for all properties, as a benchmark does."""
+        with self._store.lock:
+            found = self._store.get(collection)
+            want = replies.asked(self._store, found, None, search_get_pb2.MetadataRequest())
+            replies.reply(self._store, want, found.shard(tenant).objects.values(), took=0.0)
 
     def counted(self) -> Counted:
         """What was counted since `forget`."""

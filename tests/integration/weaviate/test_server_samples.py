@@ -5,17 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
-import pytest
 import weaviate
 from weaviate import WeaviateClient
 
 from greenlang_vectors.settings import PROJECT_ROOT
 from local.weaviate_server.samples import CHUNKS_PER_SOURCE, books, sample_objects
 from local.weaviate_server.server import WeaviateServer
-
-BOOKS = PROJECT_ROOT.parent / "shared" / "data" / "weaviate" / "books_with_vectors.json"
 
 
 def test_sample_objects_are_the_same_each_time() -> None:
@@ -30,14 +28,14 @@ def test_sample_objects_are_the_same_each_time() -> None:
     np.testing.assert_allclose(lengths, 1, rtol=1e-5)
 
 
-@pytest.mark.skipif(not BOOKS.exists(), reason="the file of books is not here")
 def test_real_objects_come_back_as_they_were(
-    server: WeaviateServer, client: WeaviateClient
+    server: WeaviateServer, client: WeaviateClient, shared_data: Path
 ) -> None:
-    for collection, book in books(BOOKS):
+    path = shared_data / "weaviate" / "books_with_vectors.json"
+    for collection, book in books(path):
         server.control.put(collection, [book])
     found = list(client.collections.get("Books").iterator(include_vector=True))
-    real = {each["id"]: each for each in json.loads(BOOKS.read_text())}
+    real = {each["id"]: each for each in json.loads(path.read_text())}
     assert {str(each.uuid) for each in found} == real.keys()
     for each in found:
         book = real[str(each.uuid)]

@@ -83,6 +83,18 @@ def test_metadata_comes_as_it_is_asked_for(passages: Collection) -> None:
     assert bare.vector == {}
 
 
+def test_replies_that_were_prepared_are_as_others_and_change_with_the_object(
+    server: WeaviateServer, passages: Collection
+) -> None:
+    before = list(passages.iterator(include_vector=True))
+    server.control.prepare("Passages")
+    assert list(passages.iterator(include_vector=True)) == before
+    passages.data.update(before[3].uuid, {"text": "changed"})
+    after = [each.properties["text"] for each in passages.iterator()]
+    assert after[3] == "changed"
+    assert after[4] == before[4].properties["text"]
+
+
 def test_a_consistency_level_is_accepted(passages: Collection) -> None:
     strict = passages.with_consistency_level(ConsistencyLevel.ALL)
     assert sum(1 for _ in strict.iterator()) == COUNT
