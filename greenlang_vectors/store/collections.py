@@ -6,6 +6,8 @@ each namespace's serves; the others are filled beside it until one of them is sw
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,7 +20,7 @@ from psycopg import sql
 from psycopg.rows import class_row
 
 from greenlang_vectors.errors import UnknownCollection, UsageError
-from greenlang_vectors.store import collection_locks, leaves, namespaces
+from greenlang_vectors.store import collection_locks, leaves, namespaces, weaviate_migrations
 from greenlang_vectors.store.collection_locks import changing
 from greenlang_vectors.store.completeness import (
     DEAD_LETTER_STAGE,
@@ -27,7 +29,7 @@ from greenlang_vectors.store.completeness import (
     unfinished,
 )
 from greenlang_vectors.store.index_settings import IndexSettings
-from greenlang_vectors.store.leaves import Leaf, drop_leaf, ensure_leaf
+from greenlang_vectors.store.leaves import DEFAULT_INDEX, Leaf, drop_leaf, ensure_leaf
 from greenlang_vectors.store.records import newest_search_quality
 
 SUPPLIED = "supplied:"
@@ -170,7 +172,12 @@ def stands(connection: psycopg.Connection, collection: Collection) -> bool:
     return collection.id in {each.id for each in list_all(connection, collection.namespace)}
 
 
-def ensure_first(connection: psycopg.Connection, leaf: Leaf, model_source: str) -> None:
+def ensure_first(
+    connection: psycopg.Connection,
+    leaf: Leaf,
+    model_source: str,
+    index: IndexSettings = DEFAULT_INDEX,
+) -> None:
     """Give a namespace that none serves its first, which does.
 
     Raises:
@@ -184,10 +191,18 @@ def ensure_first(connection: psycopg.Connection, leaf: Leaf, model_source: str) 
                         f"An application supplies the vectors of the collection {each.name}.",
                         "Drop it, and let the application give its model another name.",
                     )
-            _make(connection, leaf, IndexSettings(), model_source, None)
+            _make(connection, leaf, index, model_source, None)
 
 
-def ensure_supplied(connection: psycopg.Connection, leaf: Leaf) -> Collection:
+def supplied_fingerprint(leaf: Leaf) -> str:
+    """Names what supplied vectors were made with, as far as is known here (32 hex digits)."""
+    said = json.dumps([SUPPLIED, leaf.model, leaf.dimensions])
+    return hashlib.sha256(said.encode()).hexdigest()[:32]
+
+
+def ensure_supplied(
+    connection: psycopg.Connection, leaf: Leaf, index: IndexSettings = DEFAULT_INDEX
+) -> Collection:
     """The collection of the vectors that an application supplies, made on first use.
 
     Raises:
@@ -198,7 +213,7 @@ def ensure_supplied(connection: psycopg.Connection, leaf: Leaf) -> Collection:
     name = f"{leaf.namespace}/{leaf.model}"
     if not (found := _read(connection, sql.SQL("name = %s"), [name])):
         with changing(connection, leaf.namespace):
-            _make(connection, leaf, IndexSettings(), SUPPLIED, None)
+            _make(connection, leaf, index, SUPPLIED, None)
         found = [get(connection, name)]
     [collection] = found
     if not collection.supplied or collection.dimensions != leaf.dimensions:
@@ -287,7 +302,8 @@ def drop(connection: psycopg.Connection, name: str) -> None:
     """Remove a collection with its leaf, jobs, measurements and dead letters, in one transaction.
 
     Raises:
-        UsageError: it is unknown, serves, or is being indexed; nothing was changed.
+        UsageError: it is unknown, serves, is being indexed, or a move from Weaviate fills it;
+            nothing was changed.
         GreenLangError: a long transaction holds the namespace's tables.
     """
     collection = get(connection, name)
@@ -301,6 +317,7 @@ def drop(connection: psycopg.Connection, name: str) -> None:
                 f"The collection {name} serves {collection.namespace}.",
                 "Switch to another collection first.",
             )
+        weaviate_migrations.check_unmapped(connection, collection.namespace, collection.model)
         if connection.execute(
             "SELECT FROM pg_stat_progress_create_index WHERE relid = to_regclass(%s)",
             [collection.leaf.table.as_string(connection)],

@@ -94,6 +94,43 @@ def all_under_way(connection: psycopg.Connection) -> list[State]:
         ).fetchall()
 
 
+def check_unmapped(connection: psycopg.Connection, namespace: str, model: str) -> None:
+    """See that no move under way fills the namespace's collection of this model.
+
+    Raises:
+        UsageError: one does.
+    """
+    row = connection.execute(
+        """
+        SELECT FROM weaviate_migrations, jsonb_array_elements(plan -> 'vectors') AS mapped
+        WHERE namespace = %s AND phase NOT IN ('planned', 'decommissioned')
+          AND mapped ->> 'model' = %s
+        """,
+        [namespace, model],
+    ).fetchone()
+    if row is not None:
+        raise UsageError(
+            f"The move from Weaviate fills the collection {namespace}/{model}.",
+            "End the move first (`greenlang-vectors migrate rollback` or `decommission`).",
+        )
+
+
+def check_not_under_way(connection: psycopg.Connection, namespace: str) -> None:
+    """See that the namespace is not being moved, nor will be until the transaction ends.
+
+    Raises:
+        UsageError: it is.
+    """
+    row = connection.execute(
+        "SELECT phase FROM weaviate_migrations WHERE namespace = %s FOR SHARE", [namespace]
+    ).fetchone()
+    if row is not None and row[0] not in {"planned", "decommissioned"}:
+        raise UsageError(
+            f"The move from Weaviate of {namespace} is under way (phase {row[0]}).",
+            "Encrypt the namespace when the move has ended.",
+        )
+
+
 def save_plan(connection: psycopg.Connection, namespace: str, plan: dict[str, JSON]) -> State:
     """Plan a move, or plan it otherwise as long as it has not begun.
 
