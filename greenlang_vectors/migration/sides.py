@@ -1,0 +1,225 @@
+"""Both sides of a move, read object by object in the form that is compared."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
+from uuid import UUID
+
+import psycopg
+
+from greenlang_vectors.errors import ItemError
+from greenlang_vectors.migration.comparison import Difference, Fault, Held, difference, merged
+from greenlang_vectors.migration.mapping import Mapper
+from greenlang_vectors.migration.objects import NO_TENANT, Passage, WeaviateObject
+from greenlang_vectors.migration.peer import Peer
+from greenlang_vectors.migration.plan import Plan
+from greenlang_vectors.store import collections
+from greenlang_vectors.store.leaves import Leaf
+from greenlang_vectors.store.weaviate_contents import Contents, StoredObject
+
+VECTOR_HEADER = 4
+"""Bytes before the numbers in what `vector_send` gives: dimensions, and 0."""
+
+STORED_PAGE = 1000
+"""Stored passages read at once."""
+
+TOLD_EVERY = 500
+"""Objects between two words of progress."""
+
+
+class Pair(NamedTuple):
+    """One object, looked at on both sides.
+
+    Attributes:
+        stored, given: None where the side lacks it.
+        passage: what the given object becomes; None where it cannot.
+        found: what is not the same; None where all is.
+    """
+
+    stored: StoredObject | None
+    given: WeaviateObject | None
+    passage: Passage | None
+    found: Difference | None
+
+
+class Sides:
+    """The objects of a plan in Weaviate, and the passages they are here.
+
+    Attributes:
+        tenants: of the plan that Weaviate has.
+    """
+
+    def __init__(self, peer: Peer, mapper: Mapper, contents: Contents) -> None:
+        self._peer, self._mapper, self._contents = peer, mapper, contents
+        self._plan = plan = mapper.plan
+        self.tenants = [
+            each
+            for each in peer.tenants(plan.collection)
+            if plan.tenants is None or each in plan.tenants
+        ]
+        self._names = [f"vector {each.name or each.model}" for each in plan.vectors]
+
+    def differences(
+        self,
+        connection: psycopg.Connection,
+        tenant: str,
+        after: UUID,
+        last: UUID,
+        seen: Seen,
+    ) -> Iterator[Difference]:
+        """What differs of the objects behind `after` up to `last`; what was seen is counted."""
+        here = seen.stored(self._stored(connection, tenant, after.bytes, last.bytes))
+        there = seen.given(self._given(tenant, after, last))
+        for stored, given in merged(here, there):
+            if found := difference(stored, given, tenant, self._names):
+                yield found
+
+    def look(
+        self, connection: psycopg.Connection, tenant: str, ids: Sequence[UUID]
+    ) -> dict[UUID, Pair]:
+        """These objects as both sides hold them now, Weaviate's read first."""
+        given = self.given_of(tenant, ids)
+        stored = self.stored_of(connection, tenant, ids)
+        return {each: self.pair(tenant, stored.get(each), given.get(each)) for each in ids}
+
+    def pair(self, tenant: str, stored: StoredObject | None, given: WeaviateObject | None) -> Pair:
+        """One object of a tenant as both sides hold it, compared."""
+        passage, there = None, None
+        if given is not None:
+            try:
+                passage = self._mapper.passage(given)
+                there = _held(given, passage)
+            except ItemError as error:
+                there = self._refused(given, error)
+        here = None if stored is None else held_here(stored)
+        return Pair(stored, given, passage, difference(here, there, tenant, self._names))
+
+    def given_of(self, tenant: str, ids: Iterable[UUID]) -> dict[UUID, WeaviateObject]:
+        """Those of the objects that Weaviate has."""
+        if tenant not in self.tenants:
+            return {}
+        return self._peer.fetch(
+            self._plan.collection,
+            tenant,
+            ids,
+            properties=self._mapper.properties,
+            vectors=self._mapper.vectors,
+        )
+
+    def stored_of(
+        self, connection: psycopg.Connection, tenant: str, ids: Sequence[UUID]
+    ) -> dict[UUID, StoredObject]:
+        """Those of the objects that are here."""
+        found = self._contents.chosen(connection, tenant, ids)
+        return {UUID(bytes=each.object_id): each for each in found if each.stands}
+
+    def tenant_of(self, source_key: str) -> str:
+        """Whose document a key belongs to; NO_TENANT where it is nobody's."""
+        whose = [each for each in self.tenants if source_key.startswith(f"{each}/")]
+        return max(whose, key=len, default=NO_TENANT)
+
+    def _given(self, tenant: str, after: UUID, last: UUID) -> Iterator[Held]:
+        if tenant not in self.tenants:
+            return
+        pages = self._peer.pages(
+            self._plan.collection,
+            tenant,
+            after=after,
+            last=last,
+            size=self._plan.page,
+            properties=self._mapper.properties,
+            vectors=self._mapper.vectors,
+        )
+        for page in pages:
+            for each in page:
+                try:
+                    yield _held(each, self._mapper.passage(each))
+                except ItemError as error:
+                    yield self._refused(each, error)
+
+    def _stored(
+        self, connection: psycopg.Connection, tenant: str, after: bytes, last: bytes
+    ) -> Iterator[Held]:
+        while rows := self._contents.page(connection, tenant, after, last, STORED_PAGE):
+            yield from (held_here(row) for row in rows if row.stands)
+            after = rows[-1].object_id
+            if len(rows) < STORED_PAGE:
+                return
+
+    def _refused(self, given: WeaviateObject, error: ItemError) -> Held:
+        nothing = (None,) * len(self._mapper.vectors)
+        return Held(given.id.bytes, None, None, {}, nothing, Fault("refused", error.message))
+
+
+class Seen:
+    """How many objects were read of each side.
+
+    Args:
+        tell: told of every so many more of Weaviate's.
+    """
+
+    def __init__(self, tell: Callable[[int], None]) -> None:
+        self.here = self.there = 0
+        self._tell = tell
+
+    def stored(self, stream: Iterable[Held]) -> Iterator[Held]:
+        """The stream, counted."""
+        for each in stream:
+            self.here += 1
+            yield each
+
+    def given(self, stream: Iterable[Held]) -> Iterator[Held]:
+        """The stream, counted."""
+        for each in stream:
+            self.there += 1
+            if self.there % TOLD_EVERY == 0:
+                self._tell(TOLD_EVERY)
+            yield each
+        self._tell(self.there % TOLD_EVERY)
+
+
+def mapped_leaves(connection: psycopg.Connection, namespace: str, plan: Plan) -> list[Leaf]:
+    """Where the plan's vectors are kept, in its order.
+
+    Raises:
+        UnknownCollection: the move has not begun.
+    """
+    names = [f"{namespace}/{each.model}" for each in plan.vectors]
+    return [collections.get(connection, name).leaf for name in names]
+
+
+def held_here(row: StoredObject) -> Held:
+    """A stored passage as it is compared."""
+    document = None
+    if row.source_type is not None and row.source_key is not None and row.title is not None:
+        document = row.source_type, row.source_key, row.title, row.chunk_index
+    return Held(
+        row.object_id,
+        document,
+        row.content_hash,
+        {} if row.metadata is None else json.loads(row.metadata),
+        tuple(None if each is None else each[VECTOR_HEADER:] for each in row.vectors),
+        _fault(row),
+    )
+
+
+def _fault(row: StoredObject) -> Fault | None:
+    if row.content_hash is not None and row.stored_hash != row.content_hash.hex():
+        return Fault("content", "the hash stored beside the text is not its")
+    if not row.agreed:
+        return Fault("content", "an embedding has another text's hash or beginning")
+    if not row.alike:
+        return Fault("metadata", "the collections hold different metadata")
+    return None
+
+
+def _held(given: WeaviateObject, passage: Passage) -> Held:
+    return Held(
+        given.id.bytes,
+        (passage.source_type, passage.source_key, passage.title, passage.chunk_index),
+        bytes.fromhex(passage.content_hash),
+        passage.metadata,
+        tuple(each.astype(">f4").tobytes() for each in passage.vectors),
+    )
