@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 PORT ?= 3000
+WORKERS ?= 2
 BIN := .venv/bin
 
 .PHONY: help run ui test check format bench stop clean
@@ -9,7 +10,7 @@ help:
 	@echo "make run    install, start the database, fill every namespace, answer one question"
 	@echo "            DOCUMENTS=DIR takes your own folder, one sub-folder a namespace"
 	@echo "make ui     the Dagster UI on http://localhost:$(PORT), schedules and sensors running"
-	@echo "make test   the tests        make check  format, lint, types"
+	@echo "make test   the tests, two files at a time (WORKERS)   make check  format, lint, types"
 	@echo "make bench  the benchmarks   make stop   stop the embedded database"
 	@echo "make clean  remove the environment and ALL data of the embedded database"
 
@@ -20,7 +21,7 @@ ui: .venv/installed
 	@$(BIN)/python -m local ui --port $(PORT)
 
 test: .venv/installed-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 check: .venv/installed-dev
 	$(BIN)/ruff format --check .

@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TextIO
 
 import click
 from rich.console import Console
@@ -21,8 +21,16 @@ as_json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print JSON and nothing else."
 )
 
-errors = Console(stderr=True)
-output = Console()
+PIPED_WIDTH = 200
+"""Columns where no terminal says how many it has: a table that is piped is not cut short."""
+
+
+def _console(stream: TextIO, *, stderr: bool = False) -> Console:
+    return Console(stderr=stderr, width=None if stream.isatty() else PIPED_WIDTH)
+
+
+errors = _console(sys.stderr, stderr=True)
+output = _console(sys.stdout)
 
 
 @contextmanager
