@@ -10,6 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from greenlang_vectors.documents.model import JSON
+from greenlang_vectors.store.weaviate_rows import Passage
+
+__all__ = ["NO_TENANT", "Passage", "WeaviateObject"]
 
 NO_TENANT = ""
 """The tenant of objects of a collection without tenants."""
@@ -31,26 +34,3 @@ class WeaviateObject:
     properties: Mapping[str, JSON]
     vectors: Mapping[str | None, NDArray[np.float32]]
     updated_ms: int
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Passage:
-    """What an object becomes by a plan.
-
-    Attributes:
-        document_id: derived from namespace, source type and source key (`store.identity`).
-        vectors: in the order of the plan's.
-    """
-
-    object_id: UUID
-    tenant: str
-    source_type: str
-    source_key: str
-    document_id: UUID
-    chunk_index: int
-    title: str
-    content: str
-    content_hash: str
-    metadata: dict[str, JSON]
-    vectors: tuple[NDArray[np.float32], ...]
-    updated_ms: int | None
