@@ -82,16 +82,22 @@ def get(connection: psycopg.Connection, namespace: str) -> State:
     return state
 
 
-def all_under_way(connection: psycopg.Connection) -> list[State]:
-    """Every move that has begun and not ended, by namespace."""
+def list_all(connection: psycopg.Connection) -> list[State]:
+    """Every move, by namespace."""
     with connection.cursor(row_factory=class_row(State)) as cursor:
         return cursor.execute(
             """
             SELECT namespace, plan, phase, share, share_since, created_at, updated_at
-            FROM weaviate_migrations WHERE phase NOT IN ('planned', 'decommissioned')
-            ORDER BY namespace
+            FROM weaviate_migrations ORDER BY namespace
             """
         ).fetchall()
+
+
+def all_under_way(connection: psycopg.Connection) -> list[State]:
+    """Every move that has begun and not ended, by namespace."""
+    return [
+        state for state in list_all(connection) if state.phase not in {"planned", "decommissioned"}
+    ]
 
 
 def check_unmapped(connection: psycopg.Connection, namespace: str, model: str) -> None:
