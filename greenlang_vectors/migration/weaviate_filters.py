@@ -109,7 +109,7 @@ class Translator:
             value = _within(self.tenant, value)
         if self.plan.source_id is not None:
             known = self.info.properties[self.plan.source_id]
-            if known.data_type not in {"text", "uuid"}:
+            if known.data_type == "int":
                 raise _unlike(known)
         else:
             known = PropertyInfo(ID, "uuid")
@@ -129,12 +129,12 @@ def _compared(  # noqa: PLR0911 - one for each operator
     """A comparison of a property; that of a missing value is false, but of `ne`."""
     if op == "ne":
         return _not(_compared(known, "eq", value))
-    kind = known.data_type.removesuffix("[]")
+    kind = known.data_type.removesuffix("[]").replace("string", "text")
     if kind not in _SCALARS:
         raise _unlike(known)
     if op == "exists":
         return Condition("IS_NULL", known.name, False)
-    if known.data_type != kind:
+    if known.data_type.endswith("[]"):
         return _held(known, kind, op, value)
     match op:
         case "in":
