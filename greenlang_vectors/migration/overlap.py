@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -10,13 +9,11 @@ import psycopg
 
 from greenlang_vectors.documents.model import JSON
 from greenlang_vectors.migration.objects import NO_TENANT
-from greenlang_vectors.migration.peer import Peer
-from greenlang_vectors.migration.plan import Plan
+from greenlang_vectors.migration.sides import Sides
 from greenlang_vectors.quality.workload import SEED, sample_vectors
 from greenlang_vectors.search.filters import Comparison, Filter
 from greenlang_vectors.search.nearest import nearest
 from greenlang_vectors.store import collections
-from greenlang_vectors.store.weaviate_contents import Contents
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,40 +41,36 @@ class Overlap:
 
 
 def measure(
-    connection: psycopg.Connection,
-    peer: Peer,
-    plan: Plan,
-    contents: Contents,
-    tenants: Sequence[str],
-    *,
-    queries: int,
-    k: int,
+    connection: psycopg.Connection, sides: Sides, *, queries: int, k: int
 ) -> Overlap | None:
     """Ask both sides for the neighbours of stored vectors; None where nothing is stored.
 
     The first of the plan's vectors is searched, in a tenant at a time where there are several.
 
     Args:
-        tenants: one or more.
         queries: stored vectors to ask with, at most.
         k: answers that are compared.
     """
-    name = plan.vectors[0].name
-    collection = collections.get(connection, f"{contents.namespace}/{plan.vectors[0].model}")
+    leaf, plan = sides.targets[0].leaf, sides.plan
+    collection = collections.get(connection, f"{leaf.namespace}/{leaf.model}")
     shares = []
-    vectors = sample_vectors(connection, collection.leaf, queries, SEED)
+    vectors = sample_vectors(connection, leaf, queries, SEED)
     for place, vector in enumerate(vectors):
-        tenant = tenants[place % len(tenants)]
+        tenant = sides.tenants[place % len(sides.tenants)]
         found = nearest(
             connection,
-            collection.leaf,
+            leaf,
             vector,
             k,
             index=collection.searched,
             filter=of_tenant(tenant),
         ).candidates
-        here = contents.ids(connection, [(each.document_id, each.chunk_index) for each in found])
-        answers = peer.near(plan.collection, tenant, vector, k, name=name, properties=())
+        here = sides.contents.ids(
+            connection, [(each.document_id, each.chunk_index) for each in found]
+        )
+        answers = sides.peer.near(
+            plan.collection, tenant, vector, k, name=plan.vectors[0].name, properties=()
+        )
         shares.append(_share(here, {each.id for each in answers}))
     if not shares:
         return None

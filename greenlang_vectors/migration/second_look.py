@@ -32,7 +32,7 @@ AT_ONCE = 500
 
 PAUSE_SECONDS = 0.2
 
-_Verdict = Literal["same", "differs", "under way"]
+Verdict = Literal["same", "differs", "under way"]
 
 
 @dataclass(slots=True)
@@ -50,11 +50,9 @@ class Settled:
 
 def settle(
     connection: psycopg.Connection,
-    namespace: str,
     sides: Sides,
     suspects: Mapping[str, Sequence[UUID]],
     *,
-    primary: Primary,
     since_ms: int,
     patience: float,
 ) -> Settled:
@@ -68,7 +66,7 @@ def settle(
     """
     settled = Settled()
     until = time.monotonic() + patience
-    judge = _Judge(connection, namespace, sides, primary)
+    judge = Judge(connection, sides)
     for tenant in sorted(suspects):
         left = sorted(set(suspects[tenant]))
         while left:
@@ -82,7 +80,7 @@ def settle(
 
 
 def _judged(
-    judge: _Judge, tenant: str, ids: Sequence[UUID], settled: Settled, since_ms: int | None
+    judge: Judge, tenant: str, ids: Sequence[UUID], settled: Settled, since_ms: int | None
 ) -> list[UUID]:
     """Note what is decided; return what is not. With `since_ms`, all is decided."""
     left = []
@@ -97,16 +95,14 @@ def _judged(
     return left
 
 
-class _Judge:
+class Judge:
     """Looks at objects, and tells whether what differs of them may be on its way across."""
 
-    def __init__(
-        self, connection: psycopg.Connection, namespace: str, sides: Sides, primary: Primary
-    ) -> None:
-        self._connection, self._namespace, self._sides = connection, namespace, sides
-        self._primary = primary
+    def __init__(self, connection: psycopg.Connection, sides: Sides) -> None:
+        self._connection, self._sides = connection, sides
+        self._namespace, self._primary = sides.contents.namespace, sides.plan.primary
 
-    def look(self, tenant: str, ids: Sequence[UUID]) -> dict[UUID, tuple[_Verdict, Pair]]:
+    def look(self, tenant: str, ids: Sequence[UUID]) -> dict[UUID, tuple[Verdict, Pair]]:
         """Each object with what is to be said of it now."""
         read = self._sides.stored_of
         before = read(self._connection, tenant, ids)
@@ -116,6 +112,8 @@ class _Judge:
         found = {}
         for each in ids:
             pair = self._sides.pair(tenant, before.get(each), given.get(each))
+            if pair.found is not None and pair.titles_differ:
+                pair = self._sides.with_document_title(self._connection, tenant, pair)
             moved = before.get(each) != after.get(each)
             found[each] = self._verdict(pair, moved, waiting), pair
         return found
@@ -126,7 +124,7 @@ class _Judge:
             return True
         return pair.given is not None and pair.given.updated_ms >= (since_ms or 0)
 
-    def _verdict(self, pair: Pair, moved: bool, waiting: set[UUID]) -> _Verdict:
+    def _verdict(self, pair: Pair, moved: bool, waiting: set[UUID]) -> Verdict:
         if pair.found is None:
             return "same"
         if moved or _UNDER_WAY[self._primary](pair, waiting):

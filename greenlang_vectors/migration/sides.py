@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from typing import NamedTuple
 from uuid import UUID
 
 import psycopg
 
-from greenlang_vectors.errors import ItemError
+from greenlang_vectors.errors import ItemError, UsageError
+from greenlang_vectors.migration import destinations
 from greenlang_vectors.migration.comparison import Difference, Fault, Held, difference, merged
 from greenlang_vectors.migration.mapping import Mapper
 from greenlang_vectors.migration.objects import NO_TENANT, Passage, WeaviateObject
 from greenlang_vectors.migration.peer import Peer
 from greenlang_vectors.migration.plan import Plan
-from greenlang_vectors.store import collections
-from greenlang_vectors.store.leaves import Leaf
 from greenlang_vectors.store.weaviate_contents import Contents, StoredObject
 
 VECTOR_HEADER = 4
@@ -43,17 +44,39 @@ class Pair(NamedTuple):
     passage: Passage | None
     found: Difference | None
 
+    @property
+    def titles_differ(self) -> bool:
+        """Whether the document has another title here than the object gives it."""
+        return (
+            self.stored is not None
+            and self.passage is not None
+            and self.stored.title != self.passage.title
+        )
+
 
 class Sides:
     """The objects of a plan in Weaviate, and the passages they are here.
 
     Attributes:
+        targets: where the plan's vectors are kept here, in its order.
         tenants: of the plan that Weaviate has.
+
+    Raises:
+        UsageError: the move has not begun, or Weaviate has no such collection.
     """
 
-    def __init__(self, peer: Peer, mapper: Mapper, contents: Contents) -> None:
-        self._peer, self._mapper, self._contents = peer, mapper, contents
-        self._plan = plan = mapper.plan
+    def __init__(
+        self, connection: psycopg.Connection, peer: Peer, namespace: str, plan: Plan
+    ) -> None:
+        targets = destinations.present(connection, namespace, plan)
+        if targets is None:
+            raise UsageError(
+                f"{namespace} has no collection for what comes from Weaviate.",
+                "`greenlang-vectors migrate start` makes it.",
+            )
+        self.peer, self.plan, self.targets = peer, plan, targets
+        self.mapper = Mapper(plan, namespace, peer.describe(plan.collection))
+        self.contents = Contents(namespace, [each.leaf for each in targets])
         self.tenants = [
             each
             for each in peer.tenants(plan.collection)
@@ -76,20 +99,34 @@ class Sides:
             if found := difference(stored, given, tenant, self._names):
                 yield found
 
-    def look(
-        self, connection: psycopg.Connection, tenant: str, ids: Sequence[UUID]
-    ) -> dict[UUID, Pair]:
-        """These objects as both sides hold them now, Weaviate's read first."""
-        given = self.given_of(tenant, ids)
-        stored = self.stored_of(connection, tenant, ids)
-        return {each: self.pair(tenant, stored.get(each), given.get(each)) for each in ids}
+    def with_document_title(self, connection: psycopg.Connection, tenant: str, pair: Pair) -> Pair:
+        """The pair compared anew, if it is another object that gives the document its title."""
+        if pair.stored is None or pair.given is None:
+            return pair
+        siblings = self.contents.objects_of(connection, tenant, pair.stored.document_id)
+        for each in self.given_of(tenant, siblings).values():
+            with suppress(ItemError):
+                if self.mapper.passage(each).title == pair.stored.title:
+                    return self.pair(tenant, pair.stored, pair.given, pair.stored.title)
+        return pair
 
-    def pair(self, tenant: str, stored: StoredObject | None, given: WeaviateObject | None) -> Pair:
-        """One object of a tenant as both sides hold it, compared."""
+    def pair(
+        self,
+        tenant: str,
+        stored: StoredObject | None,
+        given: WeaviateObject | None,
+        title: str | None = None,
+    ) -> Pair:
+        """One object of a tenant as both sides hold it, compared.
+
+        Args:
+            title: its document's, where another object gives it.
+        """
         passage, there = None, None
         if given is not None:
             try:
-                passage = self._mapper.passage(given)
+                passage = self.mapper.passage(given)
+                passage = replace(passage, title=title or passage.title)
                 there = _held(given, passage)
             except ItemError as error:
                 there = self._refused(given, error)
@@ -100,19 +137,19 @@ class Sides:
         """Those of the objects that Weaviate has."""
         if tenant not in self.tenants:
             return {}
-        return self._peer.fetch(
-            self._plan.collection,
+        return self.peer.fetch(
+            self.plan.collection,
             tenant,
             ids,
-            properties=self._mapper.properties,
-            vectors=self._mapper.vectors,
+            properties=self.mapper.properties,
+            vectors=self.mapper.vectors,
         )
 
     def stored_of(
         self, connection: psycopg.Connection, tenant: str, ids: Sequence[UUID]
     ) -> dict[UUID, StoredObject]:
         """Those of the objects that are here."""
-        found = self._contents.chosen(connection, tenant, ids)
+        found = self.contents.chosen(connection, tenant, ids)
         return {UUID(bytes=each.object_id): each for each in found if each.stands}
 
     def tenant_of(self, source_key: str) -> str:
@@ -123,33 +160,33 @@ class Sides:
     def _given(self, tenant: str, after: UUID, last: UUID) -> Iterator[Held]:
         if tenant not in self.tenants:
             return
-        pages = self._peer.pages(
-            self._plan.collection,
+        pages = self.peer.pages(
+            self.plan.collection,
             tenant,
             after=after,
             last=last,
-            size=self._plan.page,
-            properties=self._mapper.properties,
-            vectors=self._mapper.vectors,
+            size=self.plan.page,
+            properties=self.mapper.properties,
+            vectors=self.mapper.vectors,
         )
         for page in pages:
             for each in page:
                 try:
-                    yield _held(each, self._mapper.passage(each))
+                    yield _held(each, self.mapper.passage(each))
                 except ItemError as error:
                     yield self._refused(each, error)
 
     def _stored(
         self, connection: psycopg.Connection, tenant: str, after: bytes, last: bytes
     ) -> Iterator[Held]:
-        while rows := self._contents.page(connection, tenant, after, last, STORED_PAGE):
+        while rows := self.contents.page(connection, tenant, after, last, STORED_PAGE):
             yield from (held_here(row) for row in rows if row.stands)
             after = rows[-1].object_id
             if len(rows) < STORED_PAGE:
                 return
 
     def _refused(self, given: WeaviateObject, error: ItemError) -> Held:
-        nothing = (None,) * len(self._mapper.vectors)
+        nothing = (None,) * len(self.mapper.vectors)
         return Held(given.id.bytes, None, None, {}, nothing, Fault("refused", error.message))
 
 
@@ -178,16 +215,6 @@ class Seen:
                 self._tell(TOLD_EVERY)
             yield each
         self._tell(self.there % TOLD_EVERY)
-
-
-def mapped_leaves(connection: psycopg.Connection, namespace: str, plan: Plan) -> list[Leaf]:
-    """Where the plan's vectors are kept, in its order.
-
-    Raises:
-        UnknownCollection: the move has not begun.
-    """
-    names = [f"{namespace}/{each.model}" for each in plan.vectors]
-    return [collections.get(connection, name).leaf for name in names]
 
 
 def held_here(row: StoredObject) -> Held:

@@ -150,6 +150,17 @@ class Contents:
                 )
             )
 
+    def objects_of(self, connection: psycopg.Connection, tenant: str, document: UUID) -> list[UUID]:
+        """The objects of a tenant that are passages of a document."""
+        with connection.cursor(row_factory=scalar_row) as cursor:
+            return cursor.execute(
+                """
+                SELECT object_id FROM weaviate_objects
+                WHERE namespace = %s AND tenant = %s AND document_id = %s ORDER BY chunk_index
+                """,
+                [self.namespace, tenant, document],
+            ).fetchall()
+
     def tenants(self, connection: psycopg.Connection) -> list[str]:
         """The tenants that objects are known of, sorted."""
         with connection.cursor(row_factory=scalar_row) as cursor:

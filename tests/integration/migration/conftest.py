@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
 from greenlang_vectors.migration.peer import Peer, open_peer
@@ -14,12 +15,12 @@ from greenlang_vectors.migration.plan import Plan, VectorMapping
 from greenlang_vectors.settings import Settings
 from greenlang_vectors.store import namespaces, weaviate_migrations
 from greenlang_vectors.store.database import Database
+from tests.integration.migration.moving import DIMENSIONS, UNNAMED, Side, land
 
 if TYPE_CHECKING:
     from local.weaviate_server.server import WeaviateServer
     from local.weaviate_server.store import Sent
 
-DIMENSIONS = 8
 MODEL = "gl-test"
 
 Fill = Callable[[int], "list[Sent]"]
@@ -83,6 +84,32 @@ def plan(namespace: str) -> Plan:
         batch=50,
         ranges=4,
     )
+
+
+@pytest.fixture
+def moved(
+    database: Database,
+    peer: Peer,
+    weaviate: WeaviateServer,
+    namespace: str,
+    planned: Plan,
+    filled: Fill,
+) -> list[Sent]:
+    """Objects that are the same on both sides; the last one's vector has odd numbers."""
+    from local.weaviate_server.store import Vector
+
+    *objects, last = filled(130)
+    odd = np.array([0.0, -0.0, 1e-45, -1e-45, 2.0, 1.0, -1.0, 1e-38], "<f4")
+    objects.append(last._replace(vectors={UNNAMED: Vector(odd.tobytes())}))
+    weaviate.control.put(planned.collection, objects[-1:])
+    land(database, peer, namespace, planned)
+    return objects
+
+
+@pytest.fixture
+def side(database: Database, weaviate: WeaviateServer, namespace: str, plan: Plan) -> Side:
+    """Damages either side behind everybody's back."""
+    return Side(database, weaviate, namespace, plan)
 
 
 @pytest.fixture

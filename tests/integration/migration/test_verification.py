@@ -1,0 +1,210 @@
+"""A verification names exactly what is not the same on both sides, and passes where all is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import numpy as np
+import pytest
+
+from greenlang_vectors.embedding.embedders import Embedders
+from greenlang_vectors.migration.peer import Peer
+from greenlang_vectors.migration.plan import Plan
+from greenlang_vectors.migration.verification import Verification, verify
+from greenlang_vectors.store import weaviate_verifications
+from greenlang_vectors.store.database import Database
+from tests.integration.migration.moving import DIMENSIONS, Side, put
+
+if TYPE_CHECKING:
+    from local.weaviate_server.store import Sent
+
+pytestmark = pytest.mark.integration
+
+Check = Callable[..., Verification]
+
+
+@pytest.fixture
+def check(database: Database, peer: Peer, namespace: str) -> Check:
+    """Verifies the namespace; what is on its way is not waited for."""
+
+    def run(**options: Any) -> Verification:  # noqa: ANN401 - of `verify`
+        return verify(database, peer, namespace, **{"patience": 0.0, "queries": 5, **options})
+
+    return run
+
+
+def named(found: Verification) -> dict[str, str]:
+    return {str(each.object_id): each.kind for each in found.differences}
+
+
+def test_what_is_the_same_is_clean(
+    check: Check, database: Database, namespace: str, moved: list[Sent]
+) -> None:
+    told: list[tuple[int, int, str]] = []
+    count = len(moved)
+
+    found = check(progress=lambda *news: told.append(news))
+
+    assert found.clean
+    assert (found.weaviate, found.counted, found.pgvector) == (count, count, count)
+    assert not found.failures
+    assert not found.differences
+    assert found.overlap is not None
+    assert (found.overlap.queries, found.overlap.k, found.overlap.mean) == (5, 10, 1.0)
+    assert max(told) == (count, count, "objects")
+    with database.connect() as connection:
+        kept = weaviate_verifications.newest(connection, namespace)
+    assert kept is not None
+    assert kept.clean
+    assert kept.figures == found.as_json()
+
+
+DAMAGES: tuple[tuple[str, Callable[[Side, Sent], object], str], ...] = (
+    ("the last bit of a vector here", Side.flip_bit_here, "vector"),
+    ("the last bit of a vector there", Side.flip_bit_there, "vector"),
+    (
+        "a text here, its hash as before",
+        lambda side, each: side.here(each, "document_chunks", "content = content || '.'"),
+        "content",
+    ),
+    ("a text here, with its hashes", Side.rewrite_here, "content"),
+    (
+        "the hash of a text here",
+        lambda side, each: side.here(
+            each, "document_chunks", "content_hash = encode(sha256(''), 'hex')"
+        ),
+        "content",
+    ),
+    (
+        "the beginning of a text here",
+        lambda side, each: side.here(each, "vector_embeddings", "content_preview = ''"),
+        "content",
+    ),
+    ("a text there", lambda side, each: side.there(each, text="Another text."), "content"),
+    (
+        "a metadata value here",
+        lambda side, each: side.here(
+            each,
+            "vector_embeddings",
+            "metadata = metadata || jsonb_build_object('jurisdiction', 'CH')",
+        ),
+        "metadata",
+    ),
+    (
+        "the type of a metadata value here",
+        lambda side, each: side.here(
+            each,
+            "vector_embeddings",
+            "metadata = metadata || jsonb_build_object("
+            "'in_force', (metadata ->> 'in_force')::boolean::integer)",
+        ),
+        "metadata",
+    ),
+    ("a metadata value there", lambda side, each: side.there(each, keywords=[]), "metadata"),
+    ("a metadata value lost there", lambda side, each: side.there(each, origin=None), "metadata"),
+    ("a chunk index there", lambda side, each: side.there(each, chunk_index=99), "document"),
+    ("a chunk index here", Side.renumber_here, "document"),
+    ("a source there", lambda side, each: side.there(each, source_id="another"), "document"),
+    ("an object deleted there", Side.delete_there, "missing in Weaviate"),
+    ("a passage deleted here", Side.delete_here, "missing in pgvector"),
+    ("an embedding deleted here", Side.delete_embedding_here, "metadata, vector"),
+    ("a text deleted here", Side.delete_text_here, "content"),
+    (
+        "all of an object",
+        lambda side, each: side.there(
+            each, text=".", chunk_index=99, keywords=[], vector=np.ones(DIMENSIONS, "<f4")
+        ),
+        "document, content, metadata, vector",
+    ),
+    ("a text that is none any more", lambda side, each: side.there(each, text=""), "refused"),
+)
+
+
+def test_each_damage_is_named_by_id_and_kind_and_nothing_else_is(
+    check: Check, side: Side, moved: list[Sent], database: Database, namespace: str
+) -> None:
+    expected: dict[str, str] = {}
+    for (name, damage, kind), victim in zip(DAMAGES, moved[::5], strict=False):
+        damage(side, victim)
+        expected[victim.id] = kind
+
+        found = check(queries=1)
+
+        assert named(found) == expected, name
+        assert not found.clean
+        assert found.differing == len(expected)
+    with database.connect() as connection:
+        kept = weaviate_verifications.differences(connection, namespace)
+    assert {str(each.object_id): each.kind for each in kept} == expected
+
+
+def test_the_sign_of_zero_and_denormal_numbers_count(
+    check: Check, side: Side, moved: list[Sent], planned: Plan
+) -> None:
+    assert check().clean
+
+    side.lose_signs_here(moved[-1])
+
+    [found] = check().differences
+    assert (str(found.object_id), found.kind) == (moved[-1].id, "vector")
+    assert found.detail == f"vector {planned.vectors[0].model} differs in 1 of {DIMENSIONS} numbers"
+
+
+def test_a_title_concerns_every_passage_of_its_document(
+    check: Check, side: Side, moved: list[Sent]
+) -> None:
+    side.here(moved[0], "documents", "title = 'Another'")
+
+    assert named(check()) == {each.id: "document" for each in moved[:5]}
+
+
+def test_an_added_object_and_an_added_passage_are_named(
+    check: Check,
+    side: Side,
+    moved: list[Sent],
+    database: Database,
+    namespace: str,
+    toys: Embedders,
+) -> None:
+    added = moved[0]._replace(id=str(uuid4()))
+    side.there(added, source_id="added there")
+    [passage] = put(database, toys, namespace, "added here", ["A passage."])
+
+    assert named(check()) == {
+        added.id: "missing in pgvector",
+        str(passage): "missing in Weaviate",
+    }
+
+
+def test_an_emptied_target_is_a_failure(check: Check, side: Side, moved: list[Sent]) -> None:
+    side.empty_here()
+
+    found = check()
+
+    assert set(named(found).values()) == {"missing in pgvector"}
+    assert found.differing == len(moved)
+    assert "Nothing is stored in pgvector." in found.failures
+
+
+def test_an_emptied_source_is_a_failure(check: Check, side: Side, moved: list[Sent]) -> None:
+    for each in moved:
+        side.delete_there(each)
+
+    found = check()
+
+    assert set(named(found).values()) == {"missing in Weaviate"}
+    assert any("is empty" in each for each in found.failures)
+
+
+def test_two_empty_sides_are_no_success(check: Check, side: Side, moved: list[Sent]) -> None:
+    side.empty_here()
+    for each in moved:
+        side.delete_there(each)
+
+    found = check()
+
+    assert found.differing == 0
+    assert not found.clean
+    assert len(found.failures) == 2
