@@ -317,7 +317,7 @@ def test_settings_end_with_the_search(
 ) -> None:
     def settings() -> list[tuple[str, str]]:
         return connection.execute(
-            "SELECT name, setting FROM pg_settings WHERE name ~ '^(hnsw|ivfflat|enable_|jit)'"
+            "SELECT name, setting FROM pg_settings WHERE name ~ '^(hnsw|ivfflat|enable_|jit|plan_)'"
             " ORDER BY name"
         ).fetchall()
 
