@@ -336,7 +336,7 @@ def test_a_search_of_a_named_collection_that_is_dropped_says_so(corpus: Corpus) 
     corpus.fill_one(other)
     embedders = DroppedMeanwhile(corpus, first, other)
     engine = SearchEngine(corpus.database, embedders, SETTINGS)
-    with pytest.raises(UsageError, match=f"Unknown collection '{first.name}'"):
+    with pytest.raises(UsageError, match=f"has no collection '{first.name}'"):
         engine.search(SearchRequest(text(3), corpus.name, collection=first.name))
 
 
