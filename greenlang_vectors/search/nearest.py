@@ -133,6 +133,7 @@ class _Search:
                 "patience": str(way.patience),
                 "probes": str(way.probes),
                 "planner": planner,
+                "plans": "auto" if self._filter or planner == "on" else "force_generic_plan",
             },
         ).fetchone()
         return Mark() if row is None else Mark(row[0], tuple(row[1]), tuple(row[2]))
@@ -190,6 +191,7 @@ _PREPARE = """
            set_config('enable_seqscan', %(planner)s, true),
            set_config('enable_bitmapscan', %(planner)s, true),
            set_config('enable_sort', %(planner)s, true),
-           set_config('jit', 'off', true)
+           set_config('jit', 'off', true),
+           set_config('plan_cache_mode', %(plans)s, true)
     FROM pg_class c WHERE c.oid = to_regclass(%(leaf)s)
 """

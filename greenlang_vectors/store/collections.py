@@ -172,6 +172,14 @@ def stands(connection: psycopg.Connection, collection: Collection) -> bool:
     return collection.id in {each.id for each in list_all(connection, collection.namespace)}
 
 
+def unchanged(connection: psycopg.Connection, collection: Collection) -> bool:
+    """Whether a collection is what it was when it was read: neither dropped nor changed."""
+    row = connection.execute(
+        "SELECT xmin::text FROM embedding_collections WHERE id = %s", [collection.id]
+    ).fetchone()
+    return row == (collection.version,)
+
+
 def ensure_first(
     connection: psycopg.Connection,
     leaf: Leaf,
