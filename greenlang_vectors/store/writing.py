@@ -43,10 +43,10 @@ STATEMENT_ROWS = STATEMENT_BLOCKS * BLOCK_ROWS
 SAMPLE_ROWS = 64
 """Rows of a batch that are looked up to tell whether it is new; if so, it is copied at once."""
 
-UNSENT_BYTES = 2**24
-"""More than a COPY holds: rows are packed on while the socket is full. Whoever waits until a Unix
+UNSENT_BYTES = 2**20
+"""Rows are packed on while the socket is full, up to so many bytes. Whoever waits until a Unix
 socket takes more is woken when three quarters of it have been read, and packs while the server
-has nothing left to do."""
+has nothing left to do; with more, libpq moves all that is unsent at each sending."""
 
 _COPY = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)")
 _COLUMN_LIST = sql.SQL(", ").join(map(sql.Identifier, COLUMNS))
