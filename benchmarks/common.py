@@ -104,6 +104,12 @@ def measured() -> Iterator[Measurement]:
         watcher.join()
 
 
+def processor_seconds(pid: int) -> float:
+    """Processor time a process of this machine has had, in steps of 10 ms."""
+    times = psutil.Process(pid).cpu_times()
+    return times.user + times.system
+
+
 def timed(questions: Sequence[Q], *ways: Callable[[Q], object], warming: int) -> list[list[float]]:
     """Milliseconds of each way, by question, after so many questions that are not counted.
 

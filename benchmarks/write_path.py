@@ -1,15 +1,18 @@
 """Rows a second into a leaf, beside a bare COPY and beside other libraries, in the same run.
 
 The floor is a binary COPY of bytes that PostgreSQL itself packed, into a table of the same
-columns without a key, check or index, in as many transactions.
+columns without a key, check or index, in as many transactions. Wall time needs a machine that does
+nothing else; the processor time beside it, of the server's process and of this one, hardly does.
 """
 
 from __future__ import annotations
 
+import os
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
 from typing import LiteralString
@@ -20,7 +23,14 @@ from numpy.typing import NDArray
 from rich.table import Table
 
 from benchmarks import peers
-from benchmarks.common import Measurement, checkpoint, console, measured, new_database, number
+from benchmarks.common import (
+    checkpoint,
+    console,
+    measured,
+    new_database,
+    number,
+    processor_seconds,
+)
 from benchmarks.common import server as own_server
 from benchmarks.rows import FINGERPRINT, new_leaf, rows
 from benchmarks.vectors import VectorSource
@@ -30,6 +40,7 @@ from greenlang_vectors.store.writing import EmbeddingRow, write
 FLOOR = "floor: bare binary COPY, no constraints"
 TOASTED = "the same, vectors out of line (PostgreSQL's default)"
 EMPTY = "write, into an empty leaf"
+TWO = "the same, two connections in turn"
 MORE = "write, into a leaf that holds as many"
 UNCHANGED = "write again, nothing changed"
 CHANGED = "write again, every text and vector changed"
@@ -54,55 +65,86 @@ class Sizes:
     dimensions: int = 384
 
 
-Clock = Callable[[], AbstractContextManager[Measurement]]
-
 Rates = dict[str, list[float]]
 """Rows a second of each way, one for each repetition; nothing of a peer that is not there."""
 
 
-def measure(server_url: str, sizes: Sizes, python: Path | None) -> Rates:
+@dataclass
+class Taken:
+    """What the ways took.
+
+    Attributes:
+        server, client: microseconds of processor time a row, as the rates; nothing of peers.
+    """
+
+    rates: Rates = field(default_factory=dict)
+    server: Rates = field(default_factory=dict)
+    client: Rates = field(default_factory=dict)
+
+
+def measure(server_url: str, sizes: Sizes, python: Path | None) -> Taken:
     """Every way in turn, as many times as asked.
 
     Args:
         python: of the environment with the peers; None leaves them out.
     """
+    taken = Taken()
 
     @contextmanager
-    def clock() -> Iterator[Measurement]:
+    def clock(way: str, *connections: psycopg.Connection) -> Iterator[None]:
+        pids = [os.getpid(), *(each.info.backend_pid for each in connections)]
         checkpoint(server_url)
+        before = [processor_seconds(pid) for pid in pids]
         with measured() as took:
-            yield took
+            yield
+        client, *server = (
+            (processor_seconds(pid) - then) / sizes.rows * 1e6
+            for pid, then in zip(pids, before, strict=True)
+        )
+        taken.rates.setdefault(way, []).append(sizes.rows / took.seconds)
+        taken.client.setdefault(way, []).append(client)
+        taken.server.setdefault(way, []).append(sum(server))
 
     database = new_database(server_url)
     source = VectorSource(dimensions=sizes.dimensions)
     first = _batches(sizes, source, 0)
     more = _batches(sizes, source, sizes.rows)
     changed = _batches(sizes, source, sizes.rows, revision=1)
-    rates: Rates = {way: [] for way in (FLOOR, TOASTED, EMPTY, MORE, UNCHANGED, CHANGED)}
-    with database.connect() as connection, tempfile.TemporaryDirectory() as folder:
+    with (
+        database.connect() as connection,
+        database.connect() as second,
+        tempfile.TemporaryDirectory() as folder,
+    ):
         leaf = new_leaf(connection, sizes.dimensions)
         packed = _packed(connection, leaf, first)
         if python is not None:
             peers.save_rows(Path(folder), source.take(sizes.peer_rows))
-            rates |= {peer: [] for peer in peers.PEERS}
         for _ in range(sizes.repetitions):
             for way, statement in ((FLOOR, _IN_LINE), (TOASTED, _OUT_OF_LINE)):
-                rates[way].append(sizes.rows / _bare_copy(connection, packed, statement, clock))
-            drop_leaf(connection, leaf)
-            new_leaf(connection, sizes.dimensions)
+                connection.execute(statement)
+                with clock(way, connection):
+                    _bare_copy(connection, packed)
+                connection.execute("DROP TABLE floor")
+            _empty(connection, leaf)
+            with clock(TWO, connection, second), ThreadPoolExecutor(2) as pool:
+                list(
+                    pool.map(_write, (connection, second), (leaf, leaf), (first[::2], first[1::2]))
+                )
+            _empty(connection, leaf)
             for way, batches in (
                 (EMPTY, first),
                 (MORE, more),
                 (UNCHANGED, more),
                 (CHANGED, changed),
             ):
-                rates[way].append(sizes.rows / _written(connection, leaf, batches, clock))
+                with clock(way, connection):
+                    _write(connection, leaf, batches)
             if python is not None:
                 for peer in peers.PEERS:
                     took = peers.seconds(python, peer, database.url, Path(folder))
-                    rates[peer].append(sizes.peer_rows / took)
+                    taken.rates.setdefault(peer, []).append(sizes.peer_rows / took)
     database.close()
-    return rates
+    return taken
 
 
 def _batches(sizes: Sizes, source: VectorSource, start: int, revision: int = 0) -> Batches:
@@ -124,25 +166,22 @@ def _packed(connection: psycopg.Connection, leaf: Leaf, batches: Batches) -> lis
     return out
 
 
-def _bare_copy(
-    connection: psycopg.Connection, packed: list[bytes], create: LiteralString, clock: Clock
-) -> float:
-    connection.execute(create)
-    with clock() as took:
-        for block in packed:
-            with connection.cursor().copy("COPY floor FROM STDIN (FORMAT binary)") as copy:
-                for start in range(0, len(block), _COPY_BYTES):
-                    copy.write(block[start : start + _COPY_BYTES])
-    connection.execute("DROP TABLE floor")
-    return took.seconds
+def _empty(connection: psycopg.Connection, leaf: Leaf) -> None:
+    drop_leaf(connection, leaf)
+    new_leaf(connection, leaf.dimensions)
 
 
-def _written(connection: psycopg.Connection, leaf: Leaf, batches: Batches, clock: Clock) -> float:
-    with clock() as took:
-        for part, vectors in batches:
-            report = write(connection, leaf, part, vectors, fingerprint=FINGERPRINT)
-            assert not report.failures
-    return took.seconds
+def _bare_copy(connection: psycopg.Connection, packed: list[bytes]) -> None:
+    for block in packed:
+        with connection.cursor().copy("COPY floor FROM STDIN (FORMAT binary)") as copy:
+            for start in range(0, len(block), _COPY_BYTES):
+                copy.write(block[start : start + _COPY_BYTES])
+
+
+def _write(connection: psycopg.Connection, leaf: Leaf, batches: Batches) -> None:
+    for part, vectors in batches:
+        report = write(connection, leaf, part, vectors, fingerprint=FINGERPRINT)
+        assert not report.failures
 
 
 def ratio(rates: Rates, way: str, other: str) -> float:
@@ -162,13 +201,14 @@ def main() -> None:
     )
     python = peers.environment()
     with own_server() as server_url:
-        rates = measure(server_url, sizes, python)
+        taken = measure(server_url, sizes, python)
+    rates = taken.rates
     table = Table(
         "way",
         title=f"write path: {sizes.rows:,} rows of {sizes.dimensions} dimensions,"
         f" {sizes.batch:,} a transaction, {sizes.repetitions} repetitions",
     )
-    for column in ("rows a second", "lowest", "highest", "of the floor"):
+    for column in ("rows a second", "lowest", "highest", "of the floor", "server µs", "client µs"):
         table.add_column(column, justify="right")
     for way, each in rates.items():
         table.add_row(
@@ -177,11 +217,14 @@ def main() -> None:
             f"{min(each):,.0f}",
             f"{max(each):,.0f}",
             f"{ratio(rates, way, FLOOR):.2f}",
+            *(f"{median(of[way]):.1f}" for of in (taken.server, taken.client) if way in of),
         )
     console.print(table)
     console.print(
         f"of the floor: {ratio(rates, EMPTY, FLOOR):.0%} (target 70%); "
         f"{median(rates[EMPTY]):,.0f} rows a second (target 50,000)\n"
+        f"the floor's processor time of the server, of ours:"
+        f" {ratio(taken.server, FLOOR, EMPTY):.0%}\n"
         f"cost of writing again, over the first time: unchanged "
         f"{ratio(rates, MORE, UNCHANGED):.2f}, all changed {ratio(rates, MORE, CHANGED):.2f}"
         " (target 1.5)"

@@ -14,6 +14,7 @@ from struct import Struct
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
@@ -43,8 +44,10 @@ the server works on it while the next one is packed."""
 HEADER = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
 TRAILER = b"\xff\xff"
 _NULL = b"\xff\xff\xff\xff"
+_JSONB_VERSION = b"\x01"
 _length = Struct("!i").pack
-_encode_json = json.JSONEncoder(ensure_ascii=False).encode
+_standard_json = json.JSONEncoder(ensure_ascii=False).encode
+_JSON_OPTIONS = orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATETIME
 
 
 class BatchConstants:
@@ -113,19 +116,27 @@ def pack(
     table["vector"] = vectors
     fixed, width = table.tobytes(), constants.layout.itemsize
     parts: list[bytes] = []
-    for i, row in enumerate(rows):
-        parts += (fixed[i * width : (i + 1) * width], *_texts(row), *_json(metadata[i]))
+    for i, (source_type, _, _, _, preview, _) in enumerate(rows):
+        kind, json = source_type.encode(), _json(metadata[i])
+        parts += (fixed[i * width : (i + 1) * width], _length(len(kind)), kind)
+        if preview is None:
+            parts.append(_NULL)
+        else:
+            text = preview.encode()
+            parts += (_length(len(text)), text)
+        parts += (_length(len(json) + 1), _JSONB_VERSION, json)
     return b"".join(parts)
 
 
-def _texts(row: EmbeddingRow) -> tuple[bytes, ...]:
-    source_type = row.source_type.encode()
-    if row.preview is None:
-        return _length(len(source_type)), source_type, _NULL
-    preview = row.preview.encode()
-    return _length(len(source_type)), source_type, _length(len(preview)), preview
+def _json(metadata: Mapping[str, object] | None) -> bytes:
+    """JSON of the value that Python's encoder writes, from orjson where both agree.
 
-
-def _json(metadata: Mapping[str, object] | None) -> tuple[bytes, bytes]:
-    encoded = b"{}" if not metadata else _encode_json(metadata).encode()
-    return _length(len(encoded) + 1), b"\x01" + encoded
+    orjson writes NaN and infinity, which the server is to refuse, as null.
+    """
+    if not metadata:
+        return b"{}"
+    try:
+        encoded = orjson.dumps(metadata, None, _JSON_OPTIONS)
+    except TypeError:
+        return _standard_json(metadata).encode()
+    return encoded if b"null" not in encoded else _standard_json(metadata).encode()

@@ -65,8 +65,8 @@ class CheckedRows:
         self._rows = rows
         self._index = index
         self._ids = np.empty(len(rows), dtype="V16")
-        self._has_id = np.zeros(len(rows), dtype=bool)
-        self._checked = np.zeros(len(rows), dtype=bool)
+        self._has_id = bytearray(len(rows))
+        self._checked = bytearray(len(rows))
         self._first_place: dict[bytes, int] = {}
 
     def ids(self, places: list[int]) -> NDArray[np.void]:
@@ -75,19 +75,26 @@ class CheckedRows:
         if missing:
             chunks = [(self._rows[i].source_id, self._rows[i].chunk_index) for i in missing]
             self._ids[missing] = embedding_ids(self._leaf.namespace, chunks, self._leaf.model)
-            self._has_id[missing] = True
+            for i in missing:
+                self._has_id[i] = True
         return self._ids[places]
 
     def sound(self, places: list[int]) -> list[int]:
         """Those of the places whose rows can be stored; of two rows with one key only the first."""
         unchecked = [i for i in places if not self._checked[i]]
         if unchecked:
-            self._check(unchecked)
-            self._checked[unchecked] = True
+            self._check_vectors(unchecked)
+            self._check_keys(unchecked)
+            for i in unchecked:
+                self._checked[i] = True
         return [i for i in places if i not in self.failures]
 
-    def _check(self, places: list[int]) -> None:
+    def _check_vectors(self, places: list[int]) -> None:
         table = self.vectors[places]
+        with np.errstate(over="ignore", invalid="ignore"):
+            squares = np.einsum("ij,ij->i", table, table)
+        if squares.min() > 0 and squares.max() < HALF_MAX**2:
+            return
         finite = np.asarray(np.isfinite(table).all(axis=1))
         self._refuse(places, ~finite, NOT_FINITE)
         if self._index.metric == "cosine":
@@ -96,7 +103,13 @@ class CheckedRows:
         if self._index.storage == "halfvec":
             beyond = np.asarray((np.abs(table) > HALF_MAX).any(axis=1))
             self._refuse(places, finite & beyond, OUT_OF_RANGE)
-        for i, key in zip(places, self.ids(places).tolist(), strict=True):
+
+    def _check_keys(self, places: list[int]) -> None:
+        keys = self.ids(places).tolist()
+        if len(set(keys)) == len(keys) and self._first_place.keys().isdisjoint(keys):
+            self._first_place.update(zip(keys, places, strict=True))
+            return
+        for i, key in zip(places, keys, strict=True):
             if self._first_place.setdefault(key, i) != i:
                 self.failures.setdefault(i, ItemError(*DUPLICATE_KEY))
 

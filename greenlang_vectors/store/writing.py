@@ -43,10 +43,13 @@ STATEMENT_ROWS = STATEMENT_BLOCKS * BLOCK_ROWS
 SAMPLE_ROWS = 64
 """Rows of a batch that are looked up to tell whether it is new; if so, it is copied at once."""
 
-UNSENT_BYTES = 2**24
-"""More than a COPY holds: rows are packed on while the socket is full. Whoever waits until a Unix
+LOOKUP_ROWS = 500
+"""Rows that are looked up while those before them are decoded."""
+
+UNSENT_BYTES = 2**20
+"""Rows are packed on while the socket is full, up to so many bytes. Whoever waits until a Unix
 socket takes more is woken when three quarters of it have been read, and packs while the server
-has nothing left to do."""
+has nothing left to do; with more, libpq moves all that is unsent at each sending."""
 
 _COPY = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)")
 _COLUMN_LIST = sql.SQL(", ").join(map(sql.Identifier, COLUMNS))
@@ -189,21 +192,22 @@ class _Batch:
         """What the leaf holds of the rows at these places."""
         if not places:
             return {}
-        found = connection.execute(
-            sql.SQL(
-                """
-                SELECT asked.place, e.content_hash, e.embedding_fingerprint, e.metadata
-                FROM unnest(%s::uuid[]) WITH ORDINALITY AS asked (id, place)
-                CROSS JOIN LATERAL (
-                    SELECT content_hash, embedding_fingerprint, metadata FROM {}
-                    WHERE id = asked.id AND namespace = %s AND embedding_model = %s LIMIT 1
-                ) e
-                """
-            ).format(self._leaf.table),
-            [_array(self._checked.ids(places)), self._leaf.namespace, self._leaf.model],
-            prepare=False,  # a plan made while the leaf was empty reads all of it for each row
-        )
-        return {places[place - 1]: _Stored(*rest) for place, *rest in found}
+        with connection.cursor() as cursor:
+            found = cursor.stream(  # never prepared: a plan made for an empty leaf reads all of it
+                sql.SQL(
+                    """
+                    SELECT asked.place, e.content_hash, e.embedding_fingerprint, e.metadata
+                    FROM unnest(%s::uuid[]) WITH ORDINALITY AS asked (id, place)
+                    CROSS JOIN LATERAL (
+                        SELECT content_hash, embedding_fingerprint, metadata FROM {}
+                        WHERE id = asked.id AND namespace = %s AND embedding_model = %s LIMIT 1
+                    ) e
+                    """
+                ).format(self._leaf.table),
+                [_array(self._checked.ids(places)), self._leaf.namespace, self._leaf.model],
+                size=LOOKUP_ROWS,
+            )
+            return {places[place - 1]: _Stored(*rest) for place, *rest in found}
 
     def _is_stored(self, i: int, stored: _Stored) -> bool:
         row = self._rows[i]

@@ -40,16 +40,18 @@ def test_row_numbers_survive_their_keys() -> None:
 
 def test_write_path_measures_every_way(server: str) -> None:
     sizes = write_path.Sizes(rows=200, batch=100, repetitions=2, dimensions=32)
-    rates = write_path.measure(server, sizes, python=None)
-    assert set(rates) == {
+    taken = write_path.measure(server, sizes, python=None)
+    assert set(taken.rates) == {
         write_path.FLOOR,
         write_path.TOASTED,
+        write_path.TWO,
         write_path.EMPTY,
         write_path.MORE,
         write_path.UNCHANGED,
         write_path.CHANGED,
     }
-    assert all(len(each) == 2 and min(each) > 0 for each in rates.values())
+    assert all(len(each) == 2 and min(each) > 0 for each in taken.rates.values())
+    assert taken.server.keys() == taken.client.keys() == taken.rates.keys()
 
 
 def test_ratio_compares_within_a_repetition() -> None:
