@@ -18,6 +18,7 @@ from psycopg import sql
 from benchmarks.rows import FINGERPRINT, MODEL, fill, new_leaf, number_of, rows
 from greenlang_vectors.search.nearest import nearest
 from greenlang_vectors.settings import Settings
+from greenlang_vectors.store.cells import NONE
 from greenlang_vectors.store.database import Database
 from greenlang_vectors.store.identity import embedding_ids
 from greenlang_vectors.store.index_settings import IndexSettings
@@ -219,7 +220,7 @@ class IndexedTable:
             for start in range(0, len(rows), BLOCK_ROWS):
                 block = slice(start, start + BLOCK_ROWS)
                 copy.write(
-                    pack(rows[block], metadata[block], ids[block], vectors[block], constants)
+                    pack(rows[block], metadata[block], ids[block], vectors[block], NONE, constants)
                 )
             copy.write(TRAILER)
 
