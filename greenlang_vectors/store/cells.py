@@ -30,6 +30,9 @@ NONE = -1
 REACHES = (10, 100, 1000)
 """How many nearest a generation knows the share of rows for that has to be compared."""
 
+PIECE = 64
+"""Rows and columns of the pieces of a product: a writer packs as many rows at once."""
+
 KEPT = 200
 """So many generations are kept in memory."""
 
@@ -90,7 +93,7 @@ def project(
     vectors: NDArray[np.float32], axes: NDArray[np.float32], metric: Metric
 ) -> NDArray[np.float32]:
     """What the axes show of vectors; of directions only, unless the metric is l2."""
-    shown = np.asarray(vectors, np.float32) @ axes
+    shown = _product(np.asarray(vectors, np.float32), axes)
     if metric != "l2":
         shown /= np.maximum(np.linalg.norm(shown, axis=1, keepdims=True), 1e-30)
     return shown
@@ -100,10 +103,29 @@ def nearness(
     projected: NDArray[np.float32], centers: NDArray[np.float32], metric: Metric
 ) -> NDArray[np.float32]:
     """The larger the nearer, comparable within a row; shape (n, cells)."""
-    near: NDArray[np.float32] = projected @ centers.T
+    near = _product(projected, centers.T)
     if metric == "l2":
         near -= np.einsum("ij,ij->i", centers, centers) / 2
     return near
+
+
+def _product(left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The matrix product, of few rows on one thread.
+
+    OpenBLAS takes every core for more than 2**18 multiplications, and its threads spin while they
+    wait for one another: beside a server on the same cores that costs many times what it gains.
+    """
+    if len(left) == 1:
+        return np.asarray(np.einsum("ik,kn->in", left, right))
+    if len(left) > PIECE:
+        return np.asarray(left @ right)
+    product = np.zeros((len(left), right.shape[1]), np.float32)
+    for k in range(0, right.shape[0], PIECE):
+        for n in range(0, right.shape[1], PIECE):
+            product[:, n : n + PIECE] += (
+                left[:, k : k + PIECE] @ right[k : k + PIECE, n : n + PIECE]
+            )
+    return product
 
 
 _kept: dict[UUID, Cells] = {}
