@@ -135,10 +135,7 @@ class _Work:
             [self._leaf.collection_id],
         ).fetchone()
         enough = EXACT_ROWS if row is None else OUTGROWN * row[0] - 1
-        found = self._found()
-        indexed = sum(s.index.rows for s in segments.cover(found) if s.index is not None)
-        tail = Segment(segments.tail_start(segments.cover(found)), None, None)
-        return segments.holds_more(self._connection, self._leaf, tail, max(0, enough - indexed))
+        return leaves.about(self._connection, self._leaf) > enough
 
     def train_cells(self) -> None:
         """Give the rows that come from now on cells trained with those that are there."""
@@ -159,7 +156,8 @@ class _Work:
             time.sleep(OBSERVED_SECONDS)
             if (self._written() - before) / OBSERVED_SECONDS <= built.rows / built.seconds:
                 return False
-        return not segments.holds_more(self._connection, self._leaf, tail, STREAMING_ROWS)
+        indexed = sum(i.rows for i in self._found())
+        return leaves.about(self._connection, self._leaf) - indexed <= STREAMING_ROWS
 
     def _written(self) -> int:
         row = self._connection.execute(
