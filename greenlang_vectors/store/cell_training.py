@@ -18,8 +18,8 @@ from greenlang_vectors.store.cells import REACHES, Cells, nearness, project
 from greenlang_vectors.store.index_settings import Metric
 from greenlang_vectors.store.leaves import Leaf
 
-MAX_CELLS = 1024
-CELLS_PER_ROOT = 2
+MAX_CELLS = 2048
+CELLS_PER_ROOT = 4
 """Cells over the square root of the rows: more rows are on their way."""
 
 SAMPLE_ROWS = 40_000
@@ -121,7 +121,20 @@ def _k_means(
             sums /= np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-30)
         centers[held] = sums
         cell = _assigned(projected, centers, metric)
-    return centers, cell
+    centers = centers[_neighbouring(centers, np.arange(count))]
+    return centers, _assigned(projected, centers, metric)
+
+
+def _neighbouring(centers: NDArray[np.float32], places: NDArray[np.intp]) -> NDArray[np.intp]:
+    """These places so that centers near together follow one another, as in a k-d tree."""
+    if len(places) < 3:
+        return places
+    held = centers[places]
+    places = places[np.argsort(held[:, np.argmax(held.var(axis=0))], kind="stable")]
+    middle = len(places) // 2
+    return np.concatenate(
+        [_neighbouring(centers, places[:middle]), _neighbouring(centers, places[middle:])]
+    )
 
 
 def _assigned(

@@ -31,7 +31,7 @@ REACHES = (10, 100, 1000)
 """How many nearest a generation knows the share of rows for that has to be compared."""
 
 PIECE = 64
-"""Rows and columns of the pieces of a product: a writer packs as many rows at once."""
+"""Rows and columns of the pieces that a product is computed in."""
 
 KEPT = 200
 """So many generations are kept in memory."""
@@ -50,7 +50,8 @@ class Cells:
 
     Attributes:
         axes: shape (dimensions, projected).
-        centers: shape (cells, projected); of length 1 unless the metric is l2.
+        centers: shape (cells, projected); of length 1 unless the metric is l2; those near
+            together have numbers near together.
         shares: of the rows it was trained with, by cell; shape (cells,).
         reaches: see REACHES.
     """
@@ -63,8 +64,11 @@ class Cells:
 
     def of(self, vectors: NDArray[np.float32]) -> NDArray[np.int16]:
         """The cell of each vector; shape (n,)."""
-        nearest: NDArray[np.intp] = np.argmax(self._nearness(vectors), axis=1)
-        return nearest.astype(np.int16)
+        cells = np.empty(len(vectors), np.int16)
+        for start in range(0, len(vectors), PIECE):
+            piece = slice(start, start + PIECE)
+            cells[piece] = np.argmax(self._nearness(vectors[piece]), axis=1)
+        return cells
 
     def to_search(self, query: NDArray[np.float32], among: float) -> list[int]:
         """The cells that hold the k rows a search wants, and NONE, in which any row may lie.

@@ -154,14 +154,17 @@ class _Batch:
         self._leaf = leaf
         self._rows = rows
         self._constants = constants
-        self._cells = nearest
         self._checked = CheckedRows(leaf, rows, vectors, index)
+        self._cells = np.full(len(rows), cells.NONE, np.int16)
+        if nearest is not None:
+            sound = self._checked.sound(list(range(len(rows))))
+            self._cells[sound] = nearest.of(self._checked.vectors[sound])
         self._known_metadata: dict[int, Mapping[str, object]] = {}
 
     def write(self, connection: psycopg.Connection) -> WriteReport:
-        """Land every row that can be landed."""
+        """Land every row that can be landed, side by side those that a search reads together."""
         report = WriteReport(failures=self._checked.failures)
-        rest = list(range(len(self._rows)))
+        rest: list[int] = np.argsort(self._cells, kind="stable").tolist()
         raced: list[int] = []
 
         def insert(part: list[int]) -> int:
@@ -265,13 +268,12 @@ class _Batch:
         for start in range(0, len(part), BLOCK_ROWS):
             block = self._checked.sound(part[start : start + BLOCK_ROWS])
             if block:
-                vectors = self._checked.vectors[block]
                 yield pack(
                     [self._rows[i] for i in block],
                     [self._metadata(i) for i in block],
                     self._checked.ids(block),
-                    vectors,
-                    cells.NONE if self._cells is None else self._cells.of(vectors),
+                    self._checked.vectors[block],
+                    self._cells[block],
                     self._constants,
                 )
 

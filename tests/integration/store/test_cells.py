@@ -238,10 +238,10 @@ def test_cells_are_trained_when_there_are_rows_enough_and_again_when_outgrown(
     rows.add(210)
     maintenance.maintain(database, rows.leaf, SETTINGS)
     [first] = first_segments()
-    rows.add(maintenance.OUTGROWN * 410 - 410 - 10)
+    rows.add(maintenance.OUTGROWN * 410 - 410 - 150)
     maintenance.maintain(database, rows.leaf, SETTINGS)
     assert first_segments() == [first]
-    rows.add(250)
+    rows.add(400)
     maintenance.maintain(database, rows.leaf, SETTINGS)
     [second] = first_segments()
     assert second > first

@@ -40,7 +40,7 @@ BEGIN
 END $$;
 CREATE TRIGGER settle_cell BEFORE UPDATE ON vector_embeddings FOR EACH ROW
 WHEN (NEW.cell < -1 OR (NEW.cell >= 0 AND NEW.cell = OLD.cell AND (
-        NEW.segment <> OLD.segment OR NEW.embedding IS DISTINCT FROM OLD.embedding)))
+        NEW.segment <> OLD.segment OR NEW.embedding <> OLD.embedding)))
 EXECUTE FUNCTION settle_cell();
 
 SELECT secure_schema();
