@@ -239,10 +239,10 @@ def test_the_plan_follows_how_many_pass_and_is_said(
     def said(text: str, plan: Plan = "auto") -> str:
         return ask(connection, queries[0], plan=plan, filter=parse_text(text)).plan
 
-    assert ask(connection, queries[0]).plan == "hnsw, ef_search 45"
+    assert ask(connection, queries[0]).plan == "hnsw, ef_search 45 and cells"
     assert ask(connection, queries[0], plan="exact").plan == "exact, every row compared"
     about = r"about [\d,]+ of 3,[0-4]\d\d rows pass the filter"
-    assert re.fullmatch(f"hnsw, ef_search 45; {about}", said("metadata.n < 1600"))
+    assert re.fullmatch(f"hnsw, ef_search 45 and cells; {about}", said("metadata.n < 1600"))
     for text in ("metadata.hundredth = 1", "metadata.n < 0"):
         assert re.fullmatch(f"exact; {about}, each compared", said(text))
     assert said("metadata.n < 0", "exact") == "exact, every row that passes the filter compared"
