@@ -6,10 +6,10 @@ from pathlib import Path
 
 from alembic import op
 
-revision = "0014"
-down_revision = "0011"
+revision = "0013"
+down_revision = "0012"
 
 
 def upgrade() -> None:
-    """Apply 0014_weaviate.sql."""
+    """Apply 0013_weaviate.sql."""
     op.execute(Path(__file__).with_suffix(".sql").read_text("utf-8"))
