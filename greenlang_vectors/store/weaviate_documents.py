@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, cast
 from uuid import UUID
 
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from psycopg import sql
 
 from greenlang_vectors.documents.model import JSON
+from greenlang_vectors.store import documents, weaviate_outbox
 from greenlang_vectors.store.leaves import Leaf
 
 ORIGIN = "weaviate"
@@ -76,7 +77,7 @@ def sizes(
 
 
 def load(
-    connection: psycopg.Connection, leaves: Sequence[Leaf], documents: Sequence[UUID]
+    connection: psycopg.Connection, leaves: Sequence[Leaf], wanted: Sequence[UUID]
 ) -> dict[UUID, StoredDocument]:
     """Those of the documents that are there, with their passages in order.
 
@@ -86,7 +87,7 @@ def load(
     names = [f"leaf{place}" for place in range(len(leaves))]
     parameters: dict[str, object] = {
         "namespace": leaves[0].namespace,
-        "documents": list(documents),
+        "documents": list(wanted),
         **{name: leaf.model for name, leaf in zip(names, leaves, strict=True)},
     }
     query = sql.SQL(
@@ -187,6 +188,35 @@ def forget_stale(connection: psycopg.Connection, namespace: str) -> None:
         """,
         {"namespace": namespace},
     )
+
+
+def count_landed(connection: psycopg.Connection, namespace: str) -> int:
+    """How many documents came from Weaviate and were not written since."""
+    row = connection.execute(
+        "SELECT count(*) FROM documents WHERE namespace = %s AND origin = %s", [namespace, ORIGIN]
+    ).fetchone()
+    return cast("tuple[int]", row)[0]
+
+
+def remove_landed(connection: psycopg.Connection, namespace: str, most: int) -> int:
+    """Remove so many of them in one transaction, which nothing notes; return how many."""
+    with weaviate_outbox.from_weaviate(connection):
+        found = [
+            identity
+            for (identity,) in connection.execute(
+                """
+                SELECT id FROM documents WHERE namespace = %s AND origin = %s
+                ORDER BY id LIMIT %s FOR UPDATE
+                """,
+                [namespace, ORIGIN, most],
+            )
+        ]
+        connection.execute(
+            "DELETE FROM weaviate_objects WHERE namespace = %s AND document_id = ANY(%s)",
+            [namespace, found],
+        )
+        documents.remove_all(connection, namespace, found, cache_seconds=0)
+    return len(found)
 
 
 def _floats(vectors: Sequence[bytes | None]) -> tuple[NDArray[np.float32], ...]:
