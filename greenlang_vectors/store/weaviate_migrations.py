@@ -206,6 +206,7 @@ def move(
 def forget_progress(connection: psycopg.Connection, namespace: str) -> None:
     """Let a backfill begin anew, and forget what verifications found."""
     connection.execute("DELETE FROM weaviate_ranges WHERE namespace = %s", [namespace])
+    connection.execute("DELETE FROM weaviate_parts WHERE namespace = %s", [namespace])
     connection.execute("DELETE FROM weaviate_differences WHERE namespace = %s", [namespace])
 
 
