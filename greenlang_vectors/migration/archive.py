@@ -104,9 +104,14 @@ def seal(
         objects=sum(part.objects for part in parts),
         parts=tuple(parts),
     )
-    name = f"{_MANIFEST}{manifest.created_at:%Y%m%dT%H%M%S%fZ}.json"
-    location.put(_key(namespace, name), sealed(manifest))
+    location.put(key_of(manifest), sealed(manifest))
     return manifest
+
+
+def key_of(manifest: MoveManifest) -> str:
+    """The manifest's key in the backup location."""
+    name = f"{_MANIFEST}{manifest.created_at:%Y%m%dT%H%M%S%fZ}.json"
+    return _key(manifest.namespace, name)
 
 
 def load(location: Location, namespace: str) -> MoveManifest | None:
