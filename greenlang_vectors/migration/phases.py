@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from uuid import UUID
 
 import psycopg
 
 from greenlang_vectors.documents.model import JSON
 from greenlang_vectors.errors import UsageError
 from greenlang_vectors.migration import destinations
+from greenlang_vectors.migration.mapping import Mapper
 from greenlang_vectors.migration.peer import Peer
 from greenlang_vectors.migration.plan import Plan
 from greenlang_vectors.migration.relay import LOCK
-from greenlang_vectors.migration.unfit import Problem, problems
+from greenlang_vectors.migration.sample import take, tenants_of
+from greenlang_vectors.migration.unfit import Problem
 from greenlang_vectors.progress import Progress, silent
 from greenlang_vectors.store import weaviate_documents, weaviate_migrations, weaviate_outbox
 from greenlang_vectors.store.collection_locks import changing as collections_changing
 from greenlang_vectors.store.database import Database
 from greenlang_vectors.store.locks import exclusive
 from greenlang_vectors.store.weaviate_migrations import State
-
-LAST = UUID(int=2**128 - 1)
-"""Behind every object."""
 
 REMOVED_AT_ONCE = 500
 """Documents removed in one transaction."""
@@ -74,10 +72,11 @@ def start(database: Database, peer: Peer, namespace: str) -> Started:
         _must_be_planned(state)
         plan = Plan.model_validate(state.plan)
         info = peer.describe(plan.collection)
-        tenants = peer.tenants(plan.collection)
-        found = problems(plan, info)
-        _check(plan, found, tenants)
-        dimensions = _dimensions(peer, plan, tenants)
+        mapper = Mapper(plan, namespace, info)
+        found = mapper.problems()
+        _check(plan, found)
+        tenants = tenants_of(peer, plan)
+        sample = take(peer, mapper, tenants)
         with (
             collections_changing(connection, namespace),
             weaviate_migrations.changing(connection, namespace) as state,
@@ -85,7 +84,7 @@ def start(database: Database, peer: Peer, namespace: str) -> Started:
             _must_be_planned(state)
             if Plan.model_validate(state.plan) != plan:
                 raise UsageError(f"{namespace} was planned otherwise meanwhile.", "Start again.")
-            targets = destinations.prepare(connection, namespace, plan, info, dimensions)
+            targets = destinations.prepare(connection, namespace, plan, info, sample.dimensions)
             weaviate_outbox.clear(connection, namespace)
             weaviate_documents.forget_stale(connection, namespace)
             noted = 0
@@ -193,41 +192,10 @@ def _must_be_undoable(state: State) -> None:
         )
 
 
-def _check(plan: Plan, found: list[Problem], tenants: list[str]) -> None:
-    fatal = [each for each in found if each.fatal]
-    if fatal:
+def _check(plan: Plan, found: list[Problem]) -> None:
+    if fatal := [each for each in found if each.fatal]:
         raise UsageError(
             f"The collection {plan.collection} does not fit the plan: "
             + " ".join(f"{each.message} {each.remedy}" for each in fatal),
             "`greenlang-vectors migrate dry-run` shows all of it.",
         )
-    if missing := sorted({*(plan.tenants or ())} - {*tenants}):
-        raise UsageError(
-            f"{plan.collection} has no tenant {', '.join(missing)}.",
-            f"It has {', '.join(each for each in tenants if each) or 'none'}.",
-        )
-
-
-def _dimensions(peer: Peer, plan: Plan, tenants: list[str]) -> list[int | None]:
-    """How long each vector is in Weaviate, by the first object that has it in the first page."""
-    found: list[int | None] = [None] * len(plan.vectors)
-    for tenant in tenants if plan.tenants is None else plan.tenants:
-        names = [each.name for each in plan.vectors]
-        page = next(
-            peer.pages(
-                plan.collection,
-                tenant,
-                after=None,
-                last=LAST,
-                size=plan.page,
-                properties=(),
-                vectors=names,
-            ),
-            [],
-        )
-        for place, name in enumerate(names):
-            lengths = [each.vectors[name].shape[-1] for each in page if name in each.vectors]
-            found[place] = found[place] or next(iter(lengths), None)
-        if None not in found:
-            break
-    return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import numpy as np
@@ -23,6 +23,7 @@ from greenlang_vectors.store.weaviate_outbox import Lag, lag
 
 if TYPE_CHECKING:
     from local.weaviate_server.server import WeaviateServer
+    from local.weaviate_server.store import Sent
 
 DIMENSIONS = 8
 LAST = UUID(int=2**128 - 1)
@@ -78,6 +79,24 @@ class Applications:
         """Delete documents in pgvector."""
         with self.database.connect() as connection:
             return direct.delete(connection, self.namespace, keys, cache_seconds=60)
+
+    def sent(
+        self,
+        identity: str,
+        key: str,
+        index: int,
+        text: str,
+        seed: int = 0,
+        **properties: Any,  # noqa: ANN401
+    ) -> Sent:
+        """An object as an application writes it to Weaviate."""
+        from local.weaviate_server.store import Sent, Vector
+
+        return Sent(
+            identity,
+            {"text": text, "source_id": key, "chunk_index": index, **properties},
+            {"": Vector(vectors(1, seed)[0].tobytes())},
+        )
 
     def lag(self) -> Lag:
         with self.database.connect() as connection:
@@ -147,10 +166,19 @@ class Applications:
             )
             for each in page
         ]
+        titles: dict[str, tuple[bool, str]] = {}
+        for each in found:  # a document's title is the first in order of its passages'
+            ranked = each.title == each.source_key, each.title
+            titles[each.source_key] = min(ranked, titles.get(each.source_key, ranked))
         held = {
             (each.source_key, each.chunk_index): (
                 each.object_id,
-                (each.title, each.content, each.metadata, each.vectors[0].astype(">f4").tobytes()),
+                (
+                    titles[each.source_key][1],
+                    each.content,
+                    each.metadata,
+                    each.vectors[0].astype(">f4").tobytes(),
+                ),
             )
             for each in found
         }
