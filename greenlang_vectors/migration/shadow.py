@@ -10,6 +10,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Hashable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from queue import Empty, Full, Queue
 
@@ -97,6 +98,7 @@ class ShadowReads:
         self._queue: Queue[Shadowed | ShadowRead] = Queue(capacity)
         self._lock = threading.Lock()
         self._closing = threading.Event()
+        self._closed = threading.Event()
         self._threads: list[threading.Thread] = []
         self._done: list[ShadowRead] = []
         self._flushed_at = time.monotonic()
@@ -122,12 +124,17 @@ class ShadowReads:
             self._start()
 
     def close(self) -> None:
-        """Ask and write what waits, for at most `CLOSE_SECONDS`; what comes later is dropped."""
+        """Ask and write what waits, for at most `CLOSE_SECONDS`; the rest is dropped."""
         self._closing.set()
         until = time.monotonic() + CLOSE_SECONDS
         for thread in self._threads:
             thread.join(max(0.0, until - time.monotonic()))
+        self._closed.set()
         self._flush()
+        with suppress(Empty):
+            while True:
+                self._queue.get_nowait()
+                self._drop(1)
 
     def _start(self) -> None:
         with self._lock:
@@ -149,6 +156,9 @@ class ShadowReads:
                     return
             else:
                 read = question if isinstance(question, ShadowRead) else _compared(question)
+                if self._closed.is_set():  # what failed may have failed of that
+                    self._drop(1)
+                    return
                 if read is not None:
                     with self._lock:
                         self._done.append(read)

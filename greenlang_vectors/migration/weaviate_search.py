@@ -198,9 +198,9 @@ class _Search:
                 properties=properties,
                 filter=condition,
             )
-        if not self._words:
-            return []
         if request.mode == "text":
+            if not self._words:
+                return []
             return searched.peer.bm25(
                 collection,
                 tenant,
@@ -213,7 +213,7 @@ class _Search:
         return searched.peer.hybrid(
             collection,
             tenant,
-            self._words,
+            self._words or request.query or "",
             self.asked.vector,
             depth,
             searched=[searched.plan.content],

@@ -192,7 +192,10 @@ def build(
                 rows.land(connection, [mapper.passage(each) for each in page])
         written = [
             DirectDocument(
-                f"own/{number}", [text(100 + number, 0), text(100 + number, 1)], {"year": 1}
+                f"own/{number}",
+                [text(100 + number, 0), text(100 + number, 1)],
+                {"year": 1},
+                title=f"A title of its own, {number}",
             )
             for number in range(3)
         ]

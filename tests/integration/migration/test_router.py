@@ -62,6 +62,7 @@ def test_both_sides_answer_a_question_alike(both: Both, question: str) -> None:
             ask(question, threshold=0.2),
             ask(question, per_document=1),
             ask(question, collection=f"{NAMESPACE}/toy-16"),
+            ask(question, filter=parse({"field": "document", "op": "like", "value": "own/%"})),
         ):
             here, there = both.engine.search(request), router.search(request)
             assert (side(there), side(here)) == ("weaviate", "pgvector")
@@ -97,6 +98,15 @@ def test_both_sides_fuse_the_same_rankings(both: Both, question: str) -> None:
             here, there = both.engine.search(request), router.search(request)
             assert side(there) == "weaviate"
             assert sorted(keys(there)) == sorted(keys(here))
+
+
+@pytest.mark.parametrize("mode", ["text", "hybrid"])
+def test_a_question_without_words_is_answered_alike(both: Both, mode: str) -> None:
+    request = ask("?!", mode=mode)
+    with both.router() as router:
+        there = router.search(request)
+    assert side(there) == "weaviate"
+    assert sorted(keys(there)) == sorted(keys(both.engine.search(request)))
 
 
 def test_pages_hold_every_passage_once(both: Both) -> None:
