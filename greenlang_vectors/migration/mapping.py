@@ -50,7 +50,7 @@ class Mapper:
     ) -> None:
         self.plan = plan
         self.namespace = namespace
-        self._info = info
+        self.info = info
         self._dimensions = dimensions
         self._keys = _metadata_keys(plan, info)
         self.property_of = {key: name for name, key in self._keys.items()}
@@ -69,7 +69,7 @@ class Mapper:
 
     def problems(self) -> list[Problem]:
         """What of the collection does not fit the plan."""
-        return problems(self.plan, self._info)
+        return problems(self.plan, self.info)
 
     def source_key(self, tenant: str, source: JSON, object_id: UUID) -> str:
         """The key of the document that an object with this source id is a passage of.
@@ -102,7 +102,7 @@ class Mapper:
             ItemError: the property takes no such key.
         """
         source = source_key.removeprefix(f"{tenant}/") if tenant else source_key
-        known = self._info.properties.get(self.plan.source_id or "")
+        known = self.info.properties.get(self.plan.source_id or "")
         if known is None or known.data_type != "int":
             return source
         try:

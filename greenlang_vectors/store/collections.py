@@ -325,7 +325,9 @@ def drop(connection: psycopg.Connection, name: str) -> None:
                 f"The collection {name} serves {collection.namespace}.",
                 "Switch to another collection first.",
             )
-        weaviate_migrations.check_unmapped(connection, collection.namespace, collection.model)
+        weaviate_migrations.check_unmapped(
+            connection, collection.namespace, collection.model, collection.model_source
+        )
         if connection.execute(
             "SELECT FROM pg_stat_progress_create_index WHERE relid = to_regclass(%s)",
             [collection.leaf.table.as_string(connection)],

@@ -150,6 +150,23 @@ class Contents:
                 )
             )
 
+    def decided_here(self, connection: psycopg.Connection, documents: Sequence[UUID]) -> set[UUID]:
+        """Those of the documents that were deleted here, or written by others than a backfill."""
+        with connection.cursor(row_factory=scalar_row) as cursor:
+            return set(
+                cursor.execute(
+                    """
+                    SELECT document_id FROM weaviate_deletions
+                    WHERE namespace = %(namespace)s AND document_id = ANY(%(documents)s)
+                    UNION
+                    SELECT id FROM documents
+                    WHERE namespace = %(namespace)s AND id = ANY(%(documents)s)
+                      AND origin <> 'weaviate'
+                    """,
+                    {"namespace": self.namespace, "documents": list(documents)},
+                )
+            )
+
     def objects_of(self, connection: psycopg.Connection, tenant: str, document: UUID) -> list[UUID]:
         """The objects of a tenant that are passages of a document."""
         with connection.cursor(row_factory=scalar_row) as cursor:

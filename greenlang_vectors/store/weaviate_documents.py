@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, cast
 from uuid import UUID
 
 import numpy as np
 import psycopg
 from numpy.typing import NDArray
 from psycopg import sql
+from psycopg.rows import scalar_row
 
 from greenlang_vectors.documents.model import JSON
+from greenlang_vectors.store import documents, weaviate_outbox
 from greenlang_vectors.store.leaves import Leaf
 
 ORIGIN = "weaviate"
@@ -76,7 +78,7 @@ def sizes(
 
 
 def load(
-    connection: psycopg.Connection, leaves: Sequence[Leaf], documents: Sequence[UUID]
+    connection: psycopg.Connection, leaves: Sequence[Leaf], wanted: Sequence[UUID]
 ) -> dict[UUID, StoredDocument]:
     """Those of the documents that are there, with their passages in order.
 
@@ -86,7 +88,7 @@ def load(
     names = [f"leaf{place}" for place in range(len(leaves))]
     parameters: dict[str, object] = {
         "namespace": leaves[0].namespace,
-        "documents": list(documents),
+        "documents": list(wanted),
         **{name: leaf.model for name, leaf in zip(names, leaves, strict=True)},
     }
     query = sql.SQL(
@@ -178,6 +180,56 @@ def forget(
     )
 
 
+def carried(
+    connection: psycopg.Connection, namespace: str, tenant: str, objects: Sequence[UUID]
+) -> dict[UUID, int | None]:
+    """Those of the objects that are here, with Weaviate's time of the change that is."""
+    return dict(
+        connection.execute(
+            """
+            SELECT object_id, updated_ms FROM weaviate_objects
+            WHERE namespace = %s AND tenant = %s AND object_id = ANY(%s)
+            """,
+            [namespace, tenant, list(objects)],
+        ).fetchall()
+    )
+
+
+def carried_besides(
+    connection: psycopg.Connection,
+    namespace: str,
+    tenant: str,
+    between: tuple[UUID, UUID],
+    objects: Sequence[UUID],
+    most: int,
+) -> list[UUID]:
+    """Objects that are here besides these, the first ones by id.
+
+    Args:
+        between: behind the first id, up to the second.
+    """
+    after, last = between
+    with connection.cursor(row_factory=scalar_row) as cursor:
+        return cursor.execute(
+            """
+            SELECT object_id FROM weaviate_objects
+            WHERE namespace = %s AND tenant = %s AND object_id > %s AND object_id <= %s
+              AND object_id <> ALL(%s)
+            ORDER BY object_id LIMIT %s
+            """,
+            [namespace, tenant, after, last, list(objects), most],
+        ).fetchall()
+
+
+def tenants(connection: psycopg.Connection, namespace: str) -> list[str]:
+    """The tenants that objects are here of."""
+    with connection.cursor(row_factory=scalar_row) as cursor:
+        return cursor.execute(
+            "SELECT DISTINCT tenant FROM weaviate_objects WHERE namespace = %s ORDER BY 1",
+            [namespace],
+        ).fetchall()
+
+
 def forget_stale(connection: psycopg.Connection, namespace: str) -> None:
     """Forget which objects passages were whose documents are gone."""
     connection.execute(
@@ -187,6 +239,35 @@ def forget_stale(connection: psycopg.Connection, namespace: str) -> None:
         """,
         {"namespace": namespace},
     )
+
+
+def count_landed(connection: psycopg.Connection, namespace: str) -> int:
+    """How many documents came from Weaviate and were not written since."""
+    row = connection.execute(
+        "SELECT count(*) FROM documents WHERE namespace = %s AND origin = %s", [namespace, ORIGIN]
+    ).fetchone()
+    return cast("tuple[int]", row)[0]
+
+
+def remove_landed(connection: psycopg.Connection, namespace: str, most: int) -> int:
+    """Remove so many of them in one transaction, which nothing notes; return how many."""
+    with weaviate_outbox.from_weaviate(connection):
+        found = [
+            identity
+            for (identity,) in connection.execute(
+                """
+                SELECT id FROM documents WHERE namespace = %s AND origin = %s
+                ORDER BY id LIMIT %s FOR UPDATE
+                """,
+                [namespace, ORIGIN, most],
+            )
+        ]
+        connection.execute(
+            "DELETE FROM weaviate_objects WHERE namespace = %s AND document_id = ANY(%s)",
+            [namespace, found],
+        )
+        documents.remove_all(connection, namespace, found, cache_seconds=0)
+    return len(found)
 
 
 def _floats(vectors: Sequence[bytes | None]) -> tuple[NDArray[np.float32], ...]:

@@ -100,8 +100,11 @@ def all_under_way(connection: psycopg.Connection) -> list[State]:
     ]
 
 
-def check_unmapped(connection: psycopg.Connection, namespace: str, model: str) -> None:
-    """See that no move under way fills the namespace's collection of this model.
+def check_unmapped(connection: psycopg.Connection, namespace: str, *models: str) -> None:
+    """See that no move under way fills a collection of the namespace.
+
+    Args:
+        models: the collection's, by every name that a plan may give it.
 
     Raises:
         UsageError: one does.
@@ -110,13 +113,13 @@ def check_unmapped(connection: psycopg.Connection, namespace: str, model: str) -
         """
         SELECT FROM weaviate_migrations, jsonb_array_elements(plan -> 'vectors') AS mapped
         WHERE namespace = %s AND phase NOT IN ('planned', 'decommissioned')
-          AND mapped ->> 'model' = %s
+          AND mapped ->> 'model' = ANY(%s)
         """,
-        [namespace, model],
+        [namespace, list(models)],
     ).fetchone()
     if row is not None:
         raise UsageError(
-            f"The move from Weaviate fills the collection {namespace}/{model}.",
+            f"The move from Weaviate fills the collection {namespace}/{models[0]}.",
             "End the move first (`greenlang-vectors migrate rollback` or `decommission`).",
         )
 
@@ -198,6 +201,13 @@ def move(
         {"namespace": namespace, "phase": phase, "share": share},
     )
     record(connection, namespace, step, evidence)
+
+
+def forget_progress(connection: psycopg.Connection, namespace: str) -> None:
+    """Let a backfill begin anew, and forget what verifications found."""
+    connection.execute("DELETE FROM weaviate_ranges WHERE namespace = %s", [namespace])
+    connection.execute("DELETE FROM weaviate_parts WHERE namespace = %s", [namespace])
+    connection.execute("DELETE FROM weaviate_differences WHERE namespace = %s", [namespace])
 
 
 def record(

@@ -64,20 +64,19 @@ def install(connection: psycopg.Connection, namespace: str, leaves: Sequence[Lea
 
     It waits until whoever writes to them has ended, and makes new writers wait until the
     transaction ends: what is committed before it can be seen, and what comes later is noted.
+    Tables are locked in the order in which writers do.
     """
     roles.act_as_admin(connection)
+    _call(connection, "dual_write_documents", partition("documents", namespace))
     for table in [partition("vector_embeddings", namespace), *(leaf.table for leaf in leaves)]:
         _call(connection, "dual_write_embeddings", table)
-    _call(connection, "dual_write_documents", partition("documents", namespace))
-    connection.execute("RESET ROLE")
 
 
 def remove(connection: psycopg.Connection, namespace: str) -> None:
     """Note nothing any more; in a transaction."""
     roles.act_as_admin(connection)
-    for parent in ("vector_embeddings", "documents"):
+    for parent in ("documents", "vector_embeddings"):
         _call(connection, "end_dual_write", partition(parent, namespace))
-    connection.execute("RESET ROLE")
 
 
 def _call(connection: psycopg.Connection, function: str, table: sql.Identifier) -> None:

@@ -6,7 +6,7 @@ application or a source has written, or that was deleted here, is left alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -14,7 +14,6 @@ from uuid import UUID
 import numpy as np
 import psycopg
 from numpy.typing import NDArray
-from psycopg import sql
 
 from greenlang_vectors.chunking.model import content_hash
 from greenlang_vectors.documents.model import JSON
@@ -104,16 +103,18 @@ class Rows:
         passages: Sequence[Passage],
         *,
         replace: bool = False,
-        also: Statements = (),
+        failures: Mapping[UUID, ItemError] | None = None,
+        also: Callable[[Landed], None] | None = None,
     ) -> Landed:
         """Store passages in one transaction; doing so again changes nothing.
 
         Args:
             replace: in the place of what was carried over before. Otherwise a passage that is
                 here stays.
-            also: statements and their values that are part of the transaction.
+            failures: of objects that did not become passages; they are among those of the result.
+            also: called within the transaction, with what has become of the passages.
         """
-        landed = Landed()
+        landed = Landed(failures=dict(failures or {}))
         while True:
             rest = [each for each in passages if each.object_id not in landed.failures]
             try:
@@ -121,8 +122,8 @@ class Rows:
                     landed.written, landed.left_alone = self._land(
                         connection, rest, landed.failures, replace=replace
                     )
-                    for statement, values in also:
-                        connection.execute(statement, values)
+                    if also is not None:
+                        also(landed)
             except _Refused:
                 continue
             return landed
@@ -339,22 +340,21 @@ def language_of_rows(connection: psycopg.Connection, namespace: str) -> str | No
     return None if row is None else str(row[0])
 
 
-Statements = Sequence[tuple[sql.SQL, Mapping[str, Any]]]
-
 # A document's title is the first in order of those its passages give it, whichever lands first.
 _DOCUMENTS = """
     INSERT INTO documents AS known
         (namespace, id, origin, source_type, source_key, title, media_type, size_bytes, file_hash,
          text, text_hash, characters, page_starts, headings, extraction_version, language,
          chunking_fingerprint)
-    SELECT %(namespace)s, id, %(origin)s, kind, key, title, 'text/plain', 0, %(empty)s,
-           '', %(empty)s, 0, '{}', '[]', %(origin)s, %(language)s, %(origin)s
+    SELECT %(namespace)s::varchar, id, %(origin)s::varchar, kind, key, title, 'text/plain', 0,
+           %(empty)s::bpchar, '', %(empty)s::bpchar, 0, '{}', '[]', %(origin)s::varchar,
+           %(language)s, %(origin)s::varchar
     FROM unnest(%(ids)s::uuid[], %(kinds)s::text[], %(keys)s::text[], %(titles)s::text[])
         AS given (id, kind, key, title)
     WHERE NOT EXISTS (SELECT FROM weaviate_deletions
-                      WHERE namespace = %(namespace)s AND document_id = given.id)
+                      WHERE namespace = %(namespace)s::varchar AND document_id = given.id)
     ON CONFLICT (namespace, id) DO UPDATE SET title = excluded.title
-    WHERE known.origin = %(origin)s AND CASE WHEN %(replace)s
+    WHERE known.origin = %(origin)s::varchar AND CASE WHEN %(replace)s
         THEN excluded.title <> known.title
         ELSE (excluded.title = known.source_key, excluded.title COLLATE "C")
             < (known.title = known.source_key, known.title COLLATE "C") END

@@ -38,6 +38,15 @@ class Verified:
     clean: bool
     figures: dict[str, JSON]
 
+    @property
+    def said(self) -> str:
+        """What was found, in sentences."""
+        if self.clean:
+            return "Both sides hold the same."
+        failures = self.figures.get("failures")
+        found = " ".join(map(str, failures)) if isinstance(failures, list) else ""
+        return found or "Something is on its way across; verify again."
+
 
 def save(
     connection: psycopg.Connection,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from greenlang_vectors.embedding.embedders import Embedders
 from greenlang_vectors.migration.peer import Peer, open_peer
 from greenlang_vectors.migration.plan import Plan, VectorMapping
 from greenlang_vectors.settings import Settings
@@ -20,6 +21,8 @@ from tests.integration.migration.moving import DIMENSIONS, UNNAMED, Side, land
 if TYPE_CHECKING:
     from local.weaviate_server.server import WeaviateServer
     from local.weaviate_server.store import Sent
+
+    from .both_sides import Both
 
 MODEL = "gl-test"
 
@@ -145,3 +148,27 @@ def filled(weaviate: WeaviateServer, collection: dict[str, Any]) -> Fill:
         return objects
 
     return fill
+
+
+@pytest.fixture(scope="module")
+def built(
+    database: Database, running_weaviate: WeaviateServer, toys: Embedders, data_dir: Path
+) -> Both:
+    """A namespace that both sides hold alike."""
+    from .both_sides import build
+
+    settings = Settings(
+        data_dir=data_dir,
+        weaviate_url=running_weaviate.url,
+        weaviate_grpc_port=running_weaviate.grpc_port,
+    )
+    return build(database, running_weaviate, toys, settings)
+
+
+@pytest.fixture
+def both(built: Both) -> Iterator[Both]:
+    """The same, its callers being shifted, none of them yet."""
+    built.become()
+    built.weaviate.control.forget()
+    yield built
+    built.weaviate.control.heal()

@@ -16,7 +16,7 @@ from greenlang_vectors.embedding.embedders import Embedders
 from greenlang_vectors.migration.mapping import Mapper
 from greenlang_vectors.migration.peer import Peer
 from greenlang_vectors.migration.plan import Plan
-from greenlang_vectors.store import collections, weaviate_outbox
+from greenlang_vectors.store import collections, documents, weaviate_outbox
 from greenlang_vectors.store.database import Database
 from greenlang_vectors.store.identity import document_id, embedding_ids
 from greenlang_vectors.store.leaves import Leaf
@@ -116,6 +116,45 @@ class Side:
     def vector(self, each: Sent) -> NDArray[np.float32]:
         """The object's vector as it was sent."""
         return np.frombuffer(each.vectors[UNNAMED].data, "<f4").copy()
+
+    def vector_there(self, each: Sent) -> bytes:
+        return self._weaviate.control.vectors(self._collection, each.id, self._tenant)[UNNAMED].data
+
+    def vector_here(self, each: Sent) -> bytes:
+        with self._database.connect() as connection:
+            row = connection.execute(
+                sql.SQL(
+                    """
+                    SELECT e.embedding FROM {} e JOIN {} o
+                    ON e.source_id = o.document_id AND e.chunk_index = o.chunk_index
+                    WHERE o.object_id = %s
+                    """
+                ).format(
+                    partition("vector_embeddings", self._namespace),
+                    partition("weaviate_objects", self._namespace),
+                ),
+                [UUID(each.id)],
+            ).fetchone()
+        assert row is not None
+        return np.asarray(row[0].to_numpy(), "<f4").tobytes()
+
+    def forget_document_here(self, each: Sent) -> None:
+        """Delete the object's whole document as an application does; the note for it is lost."""
+        with self._database.connect() as connection:
+            known = connection.execute(
+                "SELECT document_id FROM weaviate_objects WHERE namespace = %s AND object_id = %s",
+                [self._namespace, UUID(each.id)],
+            ).fetchone()
+            assert known is not None
+            documents.remove_all(connection, self._namespace, [known[0]], cache_seconds=60)
+            connection.execute(
+                "INSERT INTO weaviate_deletions (namespace, document_id) VALUES (%s, %s)"
+                " ON CONFLICT DO NOTHING",
+                [self._namespace, known[0]],
+            )
+            connection.execute(
+                "DELETE FROM weaviate_outbox WHERE namespace = %s", [self._namespace]
+            )
 
     def flip_bit_there(self, each: Sent) -> None:
         self.there(each, vector=_flipped(self.vector(each)))

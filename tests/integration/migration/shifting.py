@@ -27,6 +27,7 @@ def moving(
     share: int = 0,
     gates: Gates = GATES,
     name: str = "moving",
+    plan: Plan | None = None,
 ) -> str:
     """A namespace in this phase, whatever was of it; its verification is clean from `backfilled`
     on."""
@@ -39,7 +40,7 @@ def moving(
             ),
             [name],
         )
-    plan = Plan(collection="Passages", gates=gates)
+    plan = plan or Plan(collection="Passages", gates=gates)
     weaviate_migrations.save_plan(connection, name, plan.model_dump(mode="json"))
     reached = weaviate_migrations.PHASES.index(phase)
     for each in weaviate_migrations.PHASES[1 : reached + 1]:

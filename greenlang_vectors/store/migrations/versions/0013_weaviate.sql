@@ -62,6 +62,18 @@ COMMENT ON COLUMN weaviate_objects.updated_ms IS
     'Weaviate''s time of its last change that was carried over, in milliseconds; NULL where the'
     ' passage was written here first';
 
+CREATE TABLE weaviate_parts (
+    namespace varchar(40) NOT NULL REFERENCES namespaces ON DELETE CASCADE,
+    name text NOT NULL,
+    objects integer NOT NULL,
+    size_bytes bigint NOT NULL,
+    sha256 char(64) NOT NULL,
+    PRIMARY KEY (namespace, name)
+);
+COMMENT ON TABLE weaviate_parts IS
+    'the objects that were carried over, as they were then: Parquet in the backup location, each'
+    ' noted in the transaction that carried them over';
+
 -- Dual write: documents whose objects in Weaviate have to be made like them; what was deleted.
 --
 -- Triggers note them in the writer's own transaction. A statement fires only the statement-level
@@ -189,10 +201,11 @@ BEGIN
     FOR found IN SELECT tgname, tgrelid::regclass AS relation
                  FROM pg_partition_tree($1) JOIN pg_trigger ON tgrelid = relid
                  WHERE starts_with(tgname, 'dual_write_') LOOP
-        EXECUTE format('DROP TRIGGER %I ON %s', found.tgname, found.relation);
+        EXECUTE format('ALTER TABLE ONLY %s DISABLE TRIGGER %I', found.relation, found.tgname);
     END LOOP;
 END $$;
-COMMENT ON FUNCTION end_dual_write IS 'on a partition and all below it';
+COMMENT ON FUNCTION end_dual_write IS
+    'on a partition and all below it; to drop the triggers, searches would have to wait';
 
 SELECT dual_write_embeddings('vector_embeddings');
 
