@@ -10,7 +10,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import cast
 
@@ -106,7 +106,10 @@ def _processor_seconds(api: psutil.Process, postmaster: psutil.Process) -> dict[
     """What each side has taken so far, processes that have ended included."""
     own = os.times()
     served, kept = api.cpu_times(), postmaster.cpu_times()
-    backends = [backend.cpu_times() for backend in postmaster.children()]
+    backends = []
+    for backend in postmaster.children():
+        with suppress(psutil.NoSuchProcess):  # it has just ended
+            backends.append(backend.cpu_times())
     return {
         "users and inserts": own.children_user + own.children_system,
         "API": served.user + served.system,
