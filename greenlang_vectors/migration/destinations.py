@@ -14,7 +14,7 @@ from greenlang_vectors.migration.schema import CollectionInfo
 from greenlang_vectors.migration.unfit import METRICS
 from greenlang_vectors.store import collections, namespaces
 from greenlang_vectors.store.collections import Collection
-from greenlang_vectors.store.encryption.data_keys import cipher_of
+from greenlang_vectors.store.encryption import data_keys
 from greenlang_vectors.store.index_settings import IndexSettings
 from greenlang_vectors.store.leaves import Leaf
 from greenlang_vectors.store.weaviate_rows import Target
@@ -58,7 +58,7 @@ def prepare(
             collection of the model's name holds something else.
     """
     namespaces.get(connection, namespace)
-    if cipher_of(connection, namespace) is not None:
+    if data_keys.of_namespace(connection, namespace):
         raise UsageError(
             f"{namespace} is encrypted, and what comes from Weaviate is not.",
             "Enable encryption after the move.",

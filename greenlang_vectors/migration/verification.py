@@ -181,7 +181,8 @@ class _Work:
         uncounted = self._uncounted(counts)
         settled = settle(
             self._connection,
-            self._sides,
+            # As the collection is now: a write may have given it another property.
+            Sides(self._connection, self._peer, self._namespace, self._plan),
             self._suspects,
             since_ms=int(started.timestamp() * 1000),
             patience=patience,

@@ -243,7 +243,7 @@ CREATE TABLE weaviate_shadow_reads (
     rank_distance double precision,
     weaviate_ms double precision,
     pgvector_ms double precision,
-    failed varchar(10) CHECK (failed IN ('weaviate', 'pgvector')),
+    failed varchar(10),
     error text
 );
 CREATE INDEX weaviate_shadow_reads_time ON weaviate_shadow_reads (namespace, read_at);
