@@ -10,7 +10,7 @@ from typing import Any, TextIO
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as ProgressBars
 
 from greenlang_vectors.progress import Progress
@@ -65,11 +65,13 @@ def bars() -> ProgressBars:
 
 
 def bar(shown: ProgressBars, title: str) -> Progress:
-    """A listener that moves a bar of its own."""
-    task = shown.add_task(title, total=None, unit="")
+    """A listener that moves a bar of its own, which appears when there is something to show."""
+    tasks: list[TaskID] = []
 
     def report(done: int, total: int, unit: str) -> None:
-        shown.update(task, completed=done, total=total, unit=unit)
+        if not tasks:
+            tasks.append(shown.add_task(title, total=None, unit=unit))
+        shown.update(tasks[0], completed=done, total=total, unit=unit)
 
     return report
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
@@ -95,7 +96,7 @@ class Both:
     settings: Settings
     plan: Plan
 
-    @property
+    @cached_property
     def engine(self) -> SearchEngine:
         return SearchEngine(self.database, self.embedders, self.settings)
 
@@ -143,6 +144,11 @@ def shown(answer: SearchAnswer) -> list[dict[str, Any]]:
 
 def keys(answer: SearchAnswer) -> list[tuple[str, int]]:
     return [(each.document, each.chunk_index) for each in answer.results]
+
+
+def side(answer: SearchAnswer) -> str:
+    """Who answered."""
+    return "weaviate" if answer.plan.startswith("Weaviate") else "pgvector"
 
 
 def build(

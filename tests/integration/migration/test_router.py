@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,18 +16,15 @@ from greenlang_vectors.migration.callers import reads_pgvector
 from greenlang_vectors.search.engine import SearchEngine
 from greenlang_vectors.search.filters import parse
 from greenlang_vectors.search.log import SearchLog
-from greenlang_vectors.search.model import SearchAnswer
 from greenlang_vectors.store import api_keys, weaviate_migrations
 from greenlang_vectors.store.database import Database
 
-from .both_sides import NAMESPACE, ORDINARY, WORDS, Both, ask, keys, shown
+from .both_sides import NAMESPACE, ORDINARY, Both, ask, keys, shown, side
 
 if TYPE_CHECKING:
     pass
 
 pytestmark = pytest.mark.integration
-
-QUESTIONS = [f"{one} {other}" for one, other in pairwise(WORDS)]
 
 
 def eventually(holds: Callable[[], bool], seconds: float = 5.0) -> None:
@@ -36,10 +32,6 @@ def eventually(holds: Callable[[], bool], seconds: float = 5.0) -> None:
     while not holds():
         assert time.monotonic() < until
         time.sleep(0.05)
-
-
-def side(answer: SearchAnswer) -> str:
-    return "weaviate" if answer.plan.startswith("Weaviate") else "pgvector"
 
 
 def test_a_namespace_that_does_not_move_never_touches_weaviate(both: Both) -> None:
@@ -54,78 +46,6 @@ def test_a_namespace_that_does_not_move_never_touches_weaviate(both: Both) -> No
     assert not both.weaviate.control.counted().calls
 
 
-@pytest.mark.parametrize("question", QUESTIONS)
-def test_both_sides_answer_a_question_alike(both: Both, question: str) -> None:
-    with both.router() as router:
-        for request in (
-            ask(question),
-            ask(question, threshold=0.2),
-            ask(question, per_document=1),
-            ask(question, collection=f"{NAMESPACE}/toy-16"),
-            ask(question, filter=parse({"field": "document", "op": "like", "value": "own/%"})),
-        ):
-            here, there = both.engine.search(request), router.search(request)
-            assert (side(there), side(here)) == ("weaviate", "pgvector")
-            assert shown(there) == shown(here)
-            assert [each.score for each in there.results] == pytest.approx(
-                [each.score for each in here.results], abs=1e-5
-            )
-            assert (there.collection, there.mode, there.asked) == (here.collection, "vector", 10)
-
-
-def test_a_ready_vector_is_searched_with(both: Both) -> None:
-    [vector] = both.embedders.open("toy-16").embed(["anything"]).vectors
-    request = ask(None, vector=vector)
-    with both.router() as router:
-        assert shown(router.search(request)) == shown(both.engine.search(request))
-
-
-@pytest.mark.parametrize("question", QUESTIONS)
-def test_both_sides_find_the_same_words(both: Both, question: str) -> None:
-    request = ask(question, mode="text", top_k=100)
-    with both.router() as router:
-        here, there = both.engine.search(request), router.search(request)
-    assert side(there) == "weaviate"
-    assert sorted(keys(there)) == sorted(keys(here))
-    assert [each.text_rank for each in there.results] == list(range(1, there.returned + 1))
-
-
-@pytest.mark.parametrize("question", QUESTIONS)
-def test_both_sides_fuse_the_same_rankings(both: Both, question: str) -> None:
-    with both.router() as router:
-        for weights in ((1.0, 1.0), (1.0, 0.0), (0.0, 1.0)):
-            request = ask(question, mode="hybrid", top_k=100, weights=weights)
-            here, there = both.engine.search(request), router.search(request)
-            assert side(there) == "weaviate"
-            assert sorted(keys(there)) == sorted(keys(here))
-
-
-@pytest.mark.parametrize("mode", ["text", "hybrid"])
-def test_a_question_without_words_is_answered_alike(both: Both, mode: str) -> None:
-    request = ask("?!", mode=mode)
-    with both.router() as router:
-        there = router.search(request)
-    assert side(there) == "weaviate"
-    assert sorted(keys(there)) == sorted(keys(both.engine.search(request)))
-
-
-def test_pages_hold_every_passage_once(both: Both) -> None:
-    with both.router() as router:
-        for more in ({}, {"per_document": 1}, {"mode": "text"}):
-            request = ask("carbon audit", top_k=7, **more)
-            pages: list[tuple[str, int]] = []
-            answer = router.search(request)
-            while True:
-                pages += keys(answer)
-                if answer.next is None:
-                    break
-                assert [each.rank for each in answer.results][-1] == len(pages)
-                answer = router.search(replace(request, after=answer.next))
-            whole = both.engine.search(replace(request, top_k=1000))
-            assert len(pages) == len(set(pages)) == whole.returned
-            assert more or pages == keys(whole)
-
-
 def test_a_caller_may_change_sides_between_two_pages(both: Both) -> None:
     request = ask(top_k=5)
     with both.router() as router:
@@ -135,69 +55,6 @@ def test_a_caller_may_change_sides_between_two_pages(both: Both) -> None:
         second = router.search(replace(request, after=first.next))
     assert (side(first), side(second)) == ("weaviate", "pgvector")
     assert keys(first) + keys(second) == keys(both.engine.search(replace(request, top_k=10)))
-
-
-FILTERS: list[Any] = [
-    {"field": "metadata.topic", "op": "eq", "value": "emissions"},
-    {"field": "metadata.topic", "op": "ne", "value": "emissions"},
-    {"field": "metadata.topic", "op": "in", "value": ["emissions", "Due diligence", "x"]},
-    {"field": "metadata.topic", "op": "nin", "value": ["emissions", "x"]},
-    {"field": "metadata.topic", "op": "like", "value": "D_e dil%"},
-    {"field": "metadata.topic", "op": "like", "value": "a\\_b\\%c"},
-    {"field": "metadata.topic", "op": "exists", "value": False},
-    {"field": "metadata.year", "op": "gte", "value": 2020},
-    {"field": "metadata.year", "op": "lt", "value": 2017.5},
-    {"field": "metadata.year", "op": "eq", "value": "2020"},
-    {"field": "metadata.share", "op": "gt", "value": 1},
-    {"field": "metadata.binding", "op": "eq", "value": True},
-    {"field": "metadata.published", "op": "lte", "value": "2020-06-01T00:00:00Z"},
-    {"field": "metadata.tags", "op": "contains", "value": "cocoa"},
-    {"field": "metadata.tags", "op": "contains", "value": ["cocoa", "forest"]},
-    {"field": "metadata.tags", "op": "eq", "value": "cocoa"},
-    {"field": "document", "op": "in", "value": ["doc/3", "doc/4", "own/1"]},
-    {"field": "document", "op": "like", "value": "doc/1%"},
-    {"field": "document", "op": "ne", "value": "doc/3"},
-    {"field": "source_type", "op": "eq", "value": "document"},
-    {"field": "source_type", "op": "ne", "value": "document"},
-    {"not": {"field": "metadata.year", "op": "gt", "value": 2020}},
-    {
-        "or": [
-            {"field": "metadata.year", "op": "eq", "value": 2016},
-            {
-                "and": [
-                    {"field": "metadata.binding", "op": "eq", "value": False},
-                    {"not": {"field": "metadata.topic", "op": "eq", "value": "emissions"}},
-                ]
-            },
-        ]
-    },
-]
-
-
-@pytest.mark.parametrize("filter_", FILTERS, ids=str)
-def test_both_sides_filter_alike(both: Both, filter_: Any) -> None:  # noqa: ANN401
-    with both.router() as router:
-        for mode in ("vector", "text"):
-            request = ask("soil audit", mode=mode, top_k=200, filter=parse(filter_))
-            there = router.search(request)
-            assert side(there) == "weaviate"
-            assert sorted(keys(there)) == sorted(keys(both.engine.search(request)))
-
-
-def test_documents_are_filtered_by_their_ids(both: Both) -> None:
-    found = both.engine.search(ask(top_k=1000)).results
-    wanted = [
-        str(next(each.document_id for each in found if each.document == name))
-        for name in ("doc/5", "own/2")
-    ]
-    with both.router() as router:
-        for op in ("in", "nin"):
-            filter_ = parse({"field": "source_id", "op": op, "value": wanted})
-            request = ask(top_k=200, filter=filter_)
-            there = router.search(request)
-            assert side(there) == "weaviate"
-            assert sorted(keys(there)) == sorted(keys(both.engine.search(request)))
-            assert {name for name, _ in keys(there)} >= {"doc/5", "own/2"} or op == "nin"
 
 
 UNSAYABLE: list[dict[str, Any]] = [
