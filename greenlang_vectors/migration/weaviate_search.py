@@ -256,6 +256,7 @@ class _Search:
             leaf = self.asked.collection.leaf
             [identity] = embedding_ids(leaf.namespace, [key], leaf.model)
             return key, Passage(
+                *key,
                 id=UUID(bytes=identity.tobytes()),
                 source_type=carried.source_type,
                 document=carried.source_key,
@@ -265,7 +266,9 @@ class _Search:
                 content=carried.content,
                 metadata=carried.metadata,
             )
-        return (place.document_id, place.chunk_index), Passage(
+        key = place.document_id, place.chunk_index
+        return key, Passage(
+            *key,
             id=place.id,
             source_type=place.source_type,
             document=place.document,

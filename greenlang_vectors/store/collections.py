@@ -20,17 +20,15 @@ from psycopg import sql
 from psycopg.rows import class_row
 
 from greenlang_vectors.errors import UnknownCollection, UsageError
-from greenlang_vectors.store import collection_locks, leaves, namespaces, weaviate_migrations
+from greenlang_vectors.store import collection_locks, namespaces, weaviate_migrations
 from greenlang_vectors.store.collection_locks import changing
 from greenlang_vectors.store.completeness import (
     DEAD_LETTER_STAGE,
     check_finished,
     dead_letter_ending,
-    unfinished,
 )
 from greenlang_vectors.store.index_settings import IndexSettings
 from greenlang_vectors.store.leaves import DEFAULT_INDEX, Leaf, drop_leaf, ensure_leaf
-from greenlang_vectors.store.records import newest_search_quality
 
 SUPPLIED = "supplied:"
 """`Collection.model_source` of a collection whose vectors an application supplies: no model is
@@ -92,27 +90,6 @@ class Collection:
         return self.index.widened(self.search_width)
 
 
-@dataclass(frozen=True, slots=True)
-class CollectionState:
-    """What a collection holds.
-
-    Attributes:
-        rows: its embeddings.
-        chunks: the chunks it should have an embedding of.
-        missing: those it has none of (see `unfinished`).
-        table_bytes, index_bytes: on disk: rows with their keys, and the indexes for searching.
-        recall_at_10: its newest measurement; None before the first.
-    """
-
-    collection: Collection
-    rows: int
-    chunks: int
-    missing: int
-    table_bytes: int
-    index_bytes: int
-    recall_at_10: float | None
-
-
 def get(connection: psycopg.Connection, name: str) -> Collection:
     """The collection of this name.
 
@@ -136,35 +113,6 @@ def serving(connection: psycopg.Connection, namespace: str) -> Collection | None
     """The collection that searches of a namespace ask; None before the first fill."""
     found = _read(connection, sql.SQL("namespace = %s AND serving"), [namespace])
     return found[0] if found else None
-
-
-def state_of(connection: psycopg.Connection, collection: Collection) -> CollectionState:
-    """What a collection holds now."""
-    missing, chunks = unfinished(connection, collection.leaf)
-    measured = newest_search_quality(connection, collection.leaf)
-    total, indexed = cast(
-        "tuple[int, int]",
-        connection.execute(
-            """
-            SELECT coalesce(pg_total_relation_size(leaf), 0),
-                   coalesce((SELECT sum(pg_relation_size(indexrelid)) FROM pg_index
-                             JOIN pg_class c ON c.oid = indexrelid
-                             JOIN pg_am a ON a.oid = c.relam
-                             WHERE indrelid = leaf AND amname IN ('hnsw', 'ivfflat')), 0)::bigint
-            FROM to_regclass(%s) AS leaf
-            """,
-            [collection.leaf.table.as_string(connection)],
-        ).fetchone(),
-    )
-    return CollectionState(
-        collection=collection,
-        rows=leaves.count(connection, collection.leaf),
-        chunks=chunks,
-        missing=missing,
-        table_bytes=total - indexed,
-        index_bytes=indexed,
-        recall_at_10=None if measured is None else measured.recall_at_10,
-    )
 
 
 def stands(connection: psycopg.Connection, collection: Collection) -> bool:

@@ -1,6 +1,6 @@
 """The outbox of dual writing: which documents Weaviate has to be given as they are here.
 
-Triggers fill it in the writer's own transaction (migration 0014). It names documents, not changes:
+Triggers fill it in the writer's own transaction (revision 0013). It names documents, not changes:
 whoever empties it brings across what is stored when it looks, so that a note may be followed
 twice, and those of one document as one.
 """
