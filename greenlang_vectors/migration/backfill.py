@@ -26,7 +26,7 @@ from greenlang_vectors.migration.mapping import Mapper
 from greenlang_vectors.migration.objects import Passage, WeaviateObject
 from greenlang_vectors.migration.peer import Peer
 from greenlang_vectors.migration.plan import Plan
-from greenlang_vectors.migration.sample import Sample, take
+from greenlang_vectors.migration.sample import take, tenants_of
 from greenlang_vectors.progress import Progress, silent
 from greenlang_vectors.settings import Settings
 from greenlang_vectors.store import (
@@ -164,20 +164,20 @@ def _prepared(
     if wrong := [each for each in Mapper(plan, namespace, info).problems() if each.fatal]:
         said = " ".join(f"{each.message} {each.remedy}" for each in wrong)
         raise UsageError(f"The plan of {namespace} does not fit {plan.collection}: {said}")
-    sample = take(peer, Mapper(plan, namespace, info))
-    targets = destinations.prepare(connection, namespace, plan, info, sample.dimensions)
-    mapper = Mapper(plan, namespace, info, [each.leaf.dimensions for each in targets])
-    language = plan.language or language_of_rows(connection, namespace) or _language(sample)
+    tenants = tenants_of(peer, plan)
+    targets = destinations.present(connection, namespace, plan)
+    language = plan.language or language_of_rows(connection, namespace)
+    if targets is None or language is None:
+        sample = take(peer, Mapper(plan, namespace, info), tenants)
+        targets = destinations.prepare(connection, namespace, plan, info, sample.dimensions)
+        language = language or language_of("\n".join(sample.texts))
     archive.remove_strays(location, namespace, weaviate_parts.list_all(connection, namespace))
     known = weaviate_ranges.list_all(connection, namespace)
-    for tenant in sorted(set(sample.tenants) - {each.tenant for each in known}):
+    for tenant in sorted(set(tenants) - {each.tenant for each in known}):
         weaviate_ranges.add(connection, namespace, ranges.split(peer, plan, tenant))
+    mapper = Mapper(plan, namespace, info, [each.leaf.dimensions for each in targets])
     rows = Rows(namespace, targets, language)
-    return _Work(connection, peer, location, mapper, rows, sample.tenants, progress)
-
-
-def _language(sample: Sample) -> str:
-    return language_of("\n".join(sample.texts))
+    return _Work(connection, peer, location, mapper, rows, tenants, progress)
 
 
 class _Work:

@@ -18,7 +18,7 @@ from greenlang_vectors.migration.mapping import Mapper
 from greenlang_vectors.migration.objects import Passage
 from greenlang_vectors.migration.peer import Peer
 from greenlang_vectors.migration.plan import Plan, VectorMapping
-from greenlang_vectors.migration.sample import Sample, take
+from greenlang_vectors.migration.sample import Sample, take, tenants_of
 from greenlang_vectors.migration.unfit import Problem
 from greenlang_vectors.store import weaviate_migrations
 from greenlang_vectors.store.database import Database
@@ -133,8 +133,8 @@ def dry_run(database: Database, peer: Peer, namespace: str) -> DryRun:
             )
         )
     readable = not any(each.fatal for each in mapper.problems())
-    sample = take(peer, mapper) if readable else None
-    tenants = peer.tenants(plan.collection) if sample is None else sample.tenants
+    tenants = tenants_of(peer, plan)
+    sample = take(peer, mapper, tenants) if readable else None
     mapped, refused = _mapped(mapper, sample)
     vectors = [
         _seen(database, mapped, place, each, info.metrics.get(each.name), sample)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from greenlang_vectors.errors import UsageError
 from greenlang_vectors.migration.mapping import Mapper
 from greenlang_vectors.migration.objects import WeaviateObject
 from greenlang_vectors.migration.peer import Peer
+from greenlang_vectors.migration.plan import Plan
 from greenlang_vectors.migration.ranges import LAST
 
 OBJECTS = 100
@@ -19,34 +21,36 @@ class Sample:
     """The first objects.
 
     Attributes:
-        tenants: of the plan.
         dimensions: of each of the plan's vectors; None where none was seen.
         texts: what the content property holds.
     """
 
-    tenants: list[str]
     objects: list[WeaviateObject]
     dimensions: list[int | None]
     texts: list[str]
 
 
-def take(peer: Peer, mapper: Mapper) -> Sample:
-    """Look at the first page of one tenant after another until every vector was seen.
+def tenants_of(peer: Peer, plan: Plan) -> list[str]:
+    """The tenants of the plan, sorted; `[NO_TENANT]` of a collection that is not split by tenant.
 
     Raises:
         UsageError: the plan names a tenant that the collection lacks.
     """
-    plan = mapper.plan
     tenants = peer.tenants(plan.collection)
     if unknown := set(plan.tenants or ()) - set(tenants):
         raise UsageError(
             f"{plan.collection} has no tenant {min(unknown)!r}.",
             f"It has: {', '.join(filter(None, tenants)) or 'none'}.",
         )
-    chosen = tenants if plan.tenants is None else sorted(plan.tenants)
+    return tenants if plan.tenants is None else sorted(plan.tenants)
+
+
+def take(peer: Peer, mapper: Mapper, tenants: Sequence[str]) -> Sample:
+    """Look at the first page of one tenant after another until every vector was seen."""
+    plan = mapper.plan
     objects: list[WeaviateObject] = []
     dimensions: list[int | None] = [None] * len(plan.vectors)
-    for tenant in chosen:
+    for tenant in tenants:
         pages = peer.pages(
             plan.collection,
             tenant,
@@ -63,4 +67,4 @@ def take(peer: Peer, mapper: Mapper) -> Sample:
         if None not in dimensions:
             break
     texts = [text for each in objects if isinstance(text := each.properties.get(plan.content), str)]
-    return Sample(chosen, objects, dimensions, texts)
+    return Sample(objects, dimensions, texts)
