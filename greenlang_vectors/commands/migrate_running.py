@@ -103,6 +103,8 @@ def _run(
             else:
                 told.done(carried)
                 if once:
+                    if not as_json and not any(each.said for each in carried):
+                        errors.print("Nothing waits to be carried.")
                     sys.exit(int(any(each.failed for each in carried)))
             time.sleep(every)
 
