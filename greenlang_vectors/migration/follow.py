@@ -27,11 +27,13 @@ from greenlang_vectors.migration.peer import NIL, Peer, WeaviateRefused, Weaviat
 from greenlang_vectors.migration.plan import Plan
 from greenlang_vectors.migration.ranges import LAST
 from greenlang_vectors.migration.relay import LOCK
+from greenlang_vectors.migration.titles import Titles
 from greenlang_vectors.progress import Progress, silent
 from greenlang_vectors.store import (
     dead_letters,
-    weaviate_documents,
+    weaviate_carried,
     weaviate_migrations,
+    weaviate_outbox,
     weaviate_removal,
 )
 from greenlang_vectors.store.database import Database
@@ -132,6 +134,7 @@ class _Sweep:
         self._mapper = Mapper(plan, self._namespace, info, dimensions)
         language = plan.language or language_of_rows(connection, self._namespace)
         self._rows = Rows(self._namespace, targets, language or DEFAULT_LANGUAGE)
+        self._titles = Titles(connection, peer, plan, self._namespace)
         self._failures: dict[str, ItemError] = {}
         self._oldest_ms: int | None = None
 
@@ -139,7 +142,7 @@ class _Sweep:
         """Every tenant of the plan, and those that are here and gone there."""
         wanted = self._plan.tenants
         there = self._peer.tenants(self._collection)
-        here = weaviate_documents.tenants(self._connection, self._namespace)
+        here = weaviate_carried.tenants(self._connection, self._namespace)
         known = [each for each in there if wanted is None or each in wanted]
         try:
             total = sum(self._peer.count(self._collection, each) for each in known)
@@ -190,16 +193,44 @@ class _Sweep:
 
     def _carry(self, tenant: str, page: Sequence[WeaviateObject]) -> None:
         """Carry over the objects of a page that are new or changed."""
-        here = weaviate_documents.carried(
+        here = weaviate_carried.carried(
             self._connection, self._namespace, tenant, [each.id for each in page]
         )
         changed = [each for each in page if here.get(each.id) != each.updated_ms]
         if not changed:
             return
+        objects, passages, failures = self._read(tenant, [each.id for each in changed])
+        for each in self._contested(tenant, passages):
+            passages.remove(each)
+            failures[each.object_id] = ItemError(
+                "duplicate_passage",
+                f"Passage {each.chunk_index} of {each.source_key!r} is another object, too.",
+                "Number the passages of each source, in Weaviate.",
+            )
+        titles = self._titles.settled(tenant, [each.object_id for each in passages], passages)
+        landed = self._rows.land(
+            self._connection,
+            passages,
+            replace=True,
+            failures=failures,
+            also=lambda _: weaviate_carried.retitle(self._connection, self._namespace, titles),
+        )
+        self._failures |= {
+            item_of(objects[identity]): error for identity, error in landed.failures.items()
+        }
+        self._report.written += landed.written
+        if landed.written:
+            oldest = min(each.updated_ms for each in objects.values())
+            self._oldest_ms = min(oldest, self._oldest_ms or oldest)
+
+    def _read(
+        self, tenant: str, ids: Sequence[UUID]
+    ) -> tuple[dict[UUID, WeaviateObject], list[Passage], dict[UUID, ItemError]]:
+        """Those of the objects that are there, what they become, and why others cannot."""
         objects = self._peer.fetch(
             self._collection,
             tenant,
-            [each.id for each in changed],
+            ids,
             properties=self._mapper.properties,
             vectors=self._mapper.vectors,
         )
@@ -210,20 +241,29 @@ class _Sweep:
                 passages.append(self._mapper.passage(each))
             except ItemError as error:
                 failures[each.id] = error
-        landed = self._rows.land(self._connection, passages, replace=True, failures=failures)
-        self._failures |= {
-            item_of(objects[identity]): error for identity, error in landed.failures.items()
+        return objects, passages, failures
+
+    def _contested(self, tenant: str, passages: Sequence[Passage]) -> list[Passage]:
+        """Passages whose place another object has, and still claims."""
+        own = {each.object_id for each in passages}
+        held = {
+            place: holder
+            for place, holder in weaviate_carried.holders(
+                self._connection, self._namespace, [_place(each) for each in passages]
+            ).items()
+            if holder not in own
         }
-        self._report.written += landed.written
-        if landed.written:
-            oldest = min(each.updated_ms for each in objects.values())
-            self._oldest_ms = min(oldest, self._oldest_ms or oldest)
+        if not held:
+            return []
+        _, claimants, _ = self._read(tenant, list(held.values()))
+        claimed = {_place(each) for each in claimants if held.get(_place(each)) == each.object_id}
+        return [each for each in passages if _place(each) in claimed]
 
     def _remove(self, tenant: str, between: tuple[UUID, UUID], there: Sequence[UUID]) -> None:
         """Remove what is here between two ids and not there any more."""
         after, last = between
         while True:
-            missing = weaviate_documents.carried_besides(
+            missing = weaviate_carried.carried_besides(
                 self._connection,
                 self._namespace,
                 tenant,
@@ -242,7 +282,7 @@ class _Sweep:
 
     def _gone(self, tenant: str, allow_empty: bool) -> None:
         """Remove all that is here of a tenant that has nothing there, if that is so wanted."""
-        while missing := weaviate_documents.carried_besides(
+        while missing := weaviate_carried.carried_besides(
             self._connection, self._namespace, tenant, (NIL, LAST), [], VANISHED_AT_ONCE
         ):
             if not allow_empty:
@@ -252,8 +292,15 @@ class _Sweep:
                 return
 
     def _delete(self, tenant: str, objects: Sequence[UUID]) -> int:
-        gone = weaviate_removal.objects(
-            self._connection, self._namespace, [(each, tenant) for each in objects]
-        )
+        titles = self._titles.settled(tenant, objects)
+        with weaviate_outbox.from_weaviate(self._connection):
+            weaviate_carried.retitle(self._connection, self._namespace, titles)
+            gone = weaviate_removal.objects(
+                self._connection, self._namespace, [(each, tenant) for each in objects]
+            )
         self._report.deleted += gone
         return gone
+
+
+def _place(each: Passage) -> tuple[UUID, int]:
+    return each.document_id, each.chunk_index

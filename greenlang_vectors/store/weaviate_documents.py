@@ -12,7 +12,6 @@ import numpy as np
 import psycopg
 from numpy.typing import NDArray
 from psycopg import sql
-from psycopg.rows import scalar_row
 
 from greenlang_vectors.documents.model import JSON
 from greenlang_vectors.store import documents, weaviate_outbox
@@ -178,56 +177,6 @@ def forget(
         """,
         [namespace, tenant, list(objects)],
     )
-
-
-def carried(
-    connection: psycopg.Connection, namespace: str, tenant: str, objects: Sequence[UUID]
-) -> dict[UUID, int | None]:
-    """Those of the objects that are here, with Weaviate's time of the change that is."""
-    return dict(
-        connection.execute(
-            """
-            SELECT object_id, updated_ms FROM weaviate_objects
-            WHERE namespace = %s AND tenant = %s AND object_id = ANY(%s)
-            """,
-            [namespace, tenant, list(objects)],
-        ).fetchall()
-    )
-
-
-def carried_besides(
-    connection: psycopg.Connection,
-    namespace: str,
-    tenant: str,
-    between: tuple[UUID, UUID],
-    objects: Sequence[UUID],
-    most: int,
-) -> list[UUID]:
-    """Objects that are here besides these, the first ones by id.
-
-    Args:
-        between: behind the first id, up to the second.
-    """
-    after, last = between
-    with connection.cursor(row_factory=scalar_row) as cursor:
-        return cursor.execute(
-            """
-            SELECT object_id FROM weaviate_objects
-            WHERE namespace = %s AND tenant = %s AND object_id > %s AND object_id <= %s
-              AND object_id <> ALL(%s)
-            ORDER BY object_id LIMIT %s
-            """,
-            [namespace, tenant, after, last, list(objects), most],
-        ).fetchall()
-
-
-def tenants(connection: psycopg.Connection, namespace: str) -> list[str]:
-    """The tenants that objects are here of."""
-    with connection.cursor(row_factory=scalar_row) as cursor:
-        return cursor.execute(
-            "SELECT DISTINCT tenant FROM weaviate_objects WHERE namespace = %s ORDER BY 1",
-            [namespace],
-        ).fetchall()
 
 
 def forget_stale(connection: psycopg.Connection, namespace: str) -> None:

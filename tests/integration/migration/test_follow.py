@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
-from uuid import NAMESPACE_URL, UUID, uuid5
+from uuid import NAMESPACE_URL, UUID, uuid4, uuid5
 
 import pytest
 import stamina
@@ -127,6 +127,25 @@ def test_a_changed_title_comes_across(apps: Following) -> None:
         apps.check_alike()
 
 
+def test_a_document_is_called_as_the_first_of_its_passages_says(apps: Following) -> None:
+    def title() -> str:
+        apps.follow()
+        apps.check_alike()
+        return apps.here()["a", 4][0]
+
+    apps.send("a", 0, "a 0", article="Another")
+    assert title() == "Another"
+    apps.send("a", 1, "a 1", article="Zeal")
+    assert title() == "Another"
+    apps.take("a", 0)
+    assert title() == "On a"
+    for index in (2, 3, 4):
+        apps.send("a", index, f"a {index}")
+    assert title() == "Zeal"
+    apps.take("a", 1)
+    assert title() == "a"
+
+
 def test_nothing_is_carried_back(apps: Following) -> None:
     apps.send("c", 0, "new")
     apps.follow()
@@ -179,6 +198,30 @@ def test_what_cannot_be_carried_is_a_dead_letter_until_it_is_mended(apps: Follow
     apps.check_alike()
 
 
+def test_two_objects_that_are_the_same_passage_do_not_take_turns(apps: Following) -> None:
+    before = apps.here()
+    twin = apps.sent(str(uuid4()), "a", 0, "twin", article="On a")
+    apps.weaviate.control.put(apps.plan.collection, [twin])
+    for _ in range(2):
+        report = apps.follow()
+        assert (report.written, report.refused) == (0, 1)
+        assert apps.letters() == {twin.id: "duplicate_passage"}
+    assert apps.here() == before
+    apps.take("a", 0)
+    apps.follow()
+    assert apps.follow() == FollowReport(apps.namespace, seen=10)
+    apps.check_alike()
+
+
+def test_objects_that_change_places_come_across(apps: Following) -> None:
+    for index in range(5):
+        moved = apps.sent(str(object_of("a", index)), "a", 4 - index, f"a {index}", index)
+        apps.weaviate.control.put(apps.plan.collection, [moved])
+    for _ in range(3):
+        apps.follow()
+    apps.check_alike()
+
+
 def test_a_sweep_that_broke_off_goes_on(apps: Following, monkeypatch: pytest.MonkeyPatch) -> None:
     for index in range(5):
         apps.send("a", index, f"changed {index}", index)
@@ -205,7 +248,7 @@ def test_what_was_carried_is_not_read_again(apps: Following, weaviate: WeaviateS
     weaviate.control.forget()
     apps.follow()
     searches = weaviate.control.forget().calls["Search"]
-    apps.send("a", 3, "changed")
+    apps.send("a", 3, "changed", article="On a")
     apps.follow()
     assert weaviate.control.forget().calls["Search"] == searches + 1
 
