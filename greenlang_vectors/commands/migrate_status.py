@@ -82,7 +82,7 @@ def rollback(namespace: str, remove: bool, discard: bool, as_json: bool) -> None
     with opened(get_settings()) as database, database.connect() as connection:
         state = weaviate_migrations.get(connection, namespace)
         discarded = removed = 0
-        if state.share and not remove:
+        if state.phase == "shifting" and state.share and not remove:
             state = set_share(connection, namespace, step_down(state.share))
         else:
             with bars() as shown:

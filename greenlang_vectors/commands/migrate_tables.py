@@ -196,7 +196,7 @@ def _moment(at: datetime) -> str:
 
 def _said(evidence: Mapping[str, JSON]) -> str:
     """Evidence in words; of what is nested, what was measured."""
-    return ", ".join(f"{name} {_value(value)}" for name, value in evidence.items())
+    return ", ".join(f"{name} {_value(value)}" for name, value in evidence.items() if value != [])
 
 
 def _value(value: JSON) -> str:

@@ -120,12 +120,19 @@ def refused(result: Result, says: str, code: int = 2) -> None:
     assert result.err.strip().count("\n") == 0
 
 
-def test_the_whole_way_as_a_program(migrate: Migrate, prepare: Prepare, database: Database) -> None:
+def test_the_whole_way_as_a_program(
+    migrate: Migrate, prepare: Prepare, database: Database, tmp_path: Path
+) -> None:
     plan = prepare("whole")
     planned = migrate("plan", "whole", "--file", plan, "--json").json
     assert (planned["namespace"], planned["phase"]) == ("whole", "planned")
     assert planned["plan"]["gates"]["reads"] == 3
     assert planned["plan"]["batch"] == 10_000, "what the file does not say is shown, too"
+
+    rehearsed = migrate("dry-run", "whole", "--json").json
+    assert (rehearsed["objects"], rehearsed["refused"], rehearsed["problems"]) == (OBJECTS, 0, [])
+    assert len(rehearsed["rows"]) == 10
+    assert rehearsed["vectors"][0]["dimensions"] == 8
 
     started = migrate("start", "whole", "--json").json
     assert started == {"namespace": "whole", "phase": "parallel", "noted": 0, "warnings": []}
@@ -162,6 +169,15 @@ def test_the_whole_way_as_a_program(migrate: Migrate, prepare: Prepare, database
         *("plan", "start", "backfill", "traffic", "traffic", "traffic")
     ]
     assert seen["steps"][-1]["evidence"]["gates"]["overlap"]["value"] == 1.0
+
+    with database.connect() as connection:
+        read(connection, "whole")
+    ended = migrate("decommission", "whole", "--by", "Ada", "--json").json
+    assert (ended["signed_off"]["by"], ended["last_comparison"]["differing"]) == ("Ada", 0)
+    assert (tmp_path / "backups" / ended["report"]["markdown"]).is_file()
+    assert ended["delete_in_weaviate"]
+    refused(migrate("decommission", "whole", "--by", "Ada"), "has ended already")
+    refused(migrate("rollback", "whole"), "has ended")
 
 
 def test_the_whole_way_as_a_person(migrate: Migrate, prepare: Prepare, database: Database) -> None:
@@ -205,7 +221,7 @@ def test_no_phase_is_skipped(migrate: Migrate, prepare: Prepare) -> None:
     refused(migrate("traffic", "skips", "10"), "open_differences unknown")
     assert migrate("verify", "skips").code == 0
     refused(migrate("traffic", "skips", "10"), "reads 0, not 3 or more")
-    refused(migrate("decommission", "skips", "--by", "Ada"), "")
+    refused(migrate("decommission", "skips", "--by", "Ada"), "phase is backfilled, not shifting")
 
 
 def test_a_difference_fails_and_is_mended(
@@ -226,6 +242,22 @@ def test_a_difference_fails_and_is_mended(
     mended = migrate("repair", "mended", "--json")
     assert mended.code == 0
     assert migrate("verify", "mended").code == 0
+
+
+def test_what_applications_change_in_weaviate_is_followed(
+    migrate: Migrate, prepare: Prepare, weaviate: WeaviateServer, objects: list[Sent]
+) -> None:
+    migrate("plan", "followed", "--file", prepare("followed", primary="weaviate"))
+    refused(migrate("follow", "followed", "--once"), "migrate start")
+    migrate("start", "followed")
+    migrate("backfill", "followed")
+    refused(migrate("relay", "followed", "--once"), "migrate follow")
+    weaviate.control.delete("Followed", [objects[0].id])
+    [carried] = migrate("follow", "--once", "--json").json["carried"]
+    assert carried["namespace"] == "followed"
+    assert (carried["report"]["written"], carried["report"]["deleted"]) == (0, 1)
+    assert migrate("follow", "followed", "--once").said.endswith("Nothing waits to be carried.")
+    assert migrate("verify", "followed").code == 0
 
 
 def test_a_breached_gate_is_code_1(migrate: Migrate, prepare: Prepare, database: Database) -> None:
