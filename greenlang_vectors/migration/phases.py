@@ -85,7 +85,6 @@ def start(database: Database, peer: Peer, namespace: str) -> Started:
             if Plan.model_validate(state.plan) != plan:
                 raise UsageError(f"{namespace} was planned otherwise meanwhile.", "Start again.")
             targets = destinations.prepare(connection, namespace, plan, info, sample.dimensions)
-            weaviate_outbox.clear(connection, namespace)
             weaviate_documents.forget_stale(connection, namespace)
             noted = 0
             if plan.primary == "pgvector":

@@ -165,6 +165,36 @@ def test_an_emptied_collection_deletes_nothing_unless_told(apps: Following) -> N
     apps.check_alike()
 
 
+def test_a_tenant_that_is_gone_deletes_nothing_unless_told(
+    database: Database,
+    peer: Peer,
+    weaviate: WeaviateServer,
+    toys: Embedders,
+    namespace: str,
+    plan: Plan,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from local.weaviate_server.samples import PASSAGES
+
+    tenants = ["acme", "zeta"]
+    definition = PASSAGES | {"class": plan.collection, "multiTenancyConfig": {"enabled": True}}
+    weaviate.control.create(definition, tenants)
+    apps = Following(database, peer, weaviate, toys, namespace, plan)
+    for apps.tenant in tenants:
+        apps.send("a", 0, "the same object of either tenant")
+    with database.connect() as connection:
+        weaviate_migrations.save_plan(connection, namespace, plan.model_dump(mode="json"))
+    start(database, peer, namespace)
+    assert apps.follow().written == 2
+    apps.check_alike()
+    assert apps.here().keys() == {("acme/a", 0), ("zeta/a", 0)}
+    monkeypatch.setattr(peer, "tenants", lambda _: ["acme"])
+    report = apps.follow()
+    assert (report.deleted, report.emptied) == (0, ["zeta"])
+    assert apps.follow(allow_empty=True).deleted == 1
+    apps.check_alike()
+
+
 def test_a_read_that_fails_or_ends_early_deletes_nothing(
     apps: Following, peer: Peer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from uuid import UUID, uuid4
 
 import pytest
 import stamina
@@ -57,6 +58,9 @@ def begun(apps: Applications) -> Started:
     return start(apps.database, apps.peer, apps.namespace)
 
 
+TENANTS = {"enabled": True}
+
+
 def relayed(apps: Applications, **options: bool) -> RelayReport:
     return relay(apps.database, apps.peer, apps.namespace, **options)
 
@@ -65,6 +69,10 @@ def letters(apps: Applications) -> dict[str, str]:
     with apps.database.connect() as connection:
         found = dead_letters.list_all(connection, apps.namespace, relaying.STAGE)
     return {each.item: each.reason for each in found}
+
+
+def only_document(found: dict[tuple[str, int], Any], key: str) -> dict[tuple[str, int], Any]:
+    return {place: each for place, each in found.items() if place[0] == key}
 
 
 def only(found: dict[tuple[str, int], Any], key: str) -> dict[int, Any]:
@@ -231,6 +239,50 @@ def test_a_passage_without_vectors_keeps_its_object(apps: Applications) -> None:
     report = relayed(apps)
     assert (report.documents, report.deleted) == (1, 0)
     assert apps.there() == before
+
+
+def test_a_document_goes_to_the_tenant_that_its_key_begins_with(
+    before: Applications, weaviate: WeaviateServer
+) -> None:
+    from local.weaviate_server.samples import PASSAGES
+
+    definition = PASSAGES | {"class": before.plan.collection, "multiTenancyConfig": TENANTS}
+    weaviate.control.create(definition, ["acme", "acme/eu"])
+    before.put("acme/one", ["a"])
+    begun(before)
+    before.put("acme/eu/one", ["b", "c"])
+    before.put("nobody/one", ["d"])
+    assert relayed(before).refused == 1
+    assert letters(before) == {"nobody/one": "no_tenant"}
+    for tenant, count in (("acme", 1), ("acme/eu", 2)):
+        assert len(weaviate.control.ids(before.plan.collection, tenant)) == count
+    assert only(before.there(), "acme/eu/one") == only(before.here(), "acme/eu/one")
+    before.delete("acme/eu/one", "nobody/one")
+    assert relayed(before).lag.documents == 0
+    assert letters(before) == {}
+    before.check_alike()
+
+
+@pytest.mark.usefixtures("collection")
+def test_an_object_that_is_a_document_of_its_own_has_its_key(before: Applications) -> None:
+    left_out = ("source_id", "chunk_index")
+    before.plan = before.plan.model_copy(
+        update={"source_id": None, "chunk_index": None, "left_out": left_out}
+    )
+    key = str(uuid4())
+    before.put(key, ["one"])
+    begun(before)
+    before.put("no uuid", ["two"])
+    before.put(str(uuid4()), ["three", "four"])
+    relayed(before)
+    assert sorted(letters(before).values()) == ["bad_key", "several_passages"]
+    assert before.ids() == {(key, 0): UUID(key)}
+    before.put(key, ["changed"])
+    relayed(before)
+    assert before.there() == only_document(before.here(), key)
+    before.delete(key)
+    relayed(before)
+    assert before.there() == {}
 
 
 def test_it_is_refused_where_nothing_is_written_to_both(
