@@ -121,7 +121,7 @@ def difference(
         names: of the vectors, in words for people.
     """
     if here is not None and there is not None:
-        if here == there and here.fault is None and same_json(here.metadata, there.metadata):
+        if here == there and here.fault is None and _same_types(here.metadata, there.metadata):
             return None
         faults = list(_differing(here, there, names))
         return _told(here.id, tenant, faults) if faults else None
@@ -147,6 +147,24 @@ def same_json(one: JSON, other: JSON) -> bool:
             isinstance(other, list) and len(one) == len(other) and all(map(same_json, one, other))
         )
     return isinstance(one, bool) == isinstance(other, bool) and one == other
+
+
+def _same_types(one: JSON, other: JSON) -> bool:
+    """`same_json` of equal values: whether no 1 of one is a true of the other.
+
+    It takes less than half the time, and nearly all objects are equal.
+    """
+    if isinstance(one, dict) and isinstance(other, dict):
+        for key, value in one.items():
+            if type(value) is not str and not _same_types(value, other[key]):
+                return False
+        return True
+    if isinstance(one, list) and isinstance(other, list):
+        for value, its in zip(one, other, strict=True):
+            if type(value) is not str and not _same_types(value, its):
+                return False
+        return True
+    return (one is True or one is False) == (other is True or other is False)
 
 
 def _ascending(stream: Iterable[Held]) -> Iterator[Held]:

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from uuid import UUID
 
 import psycopg
+import stamina
 
 from greenlang_vectors.documents.model import JSON
+from greenlang_vectors.embedding.encoding import ATTEMPTS
+from greenlang_vectors.migration.errors import WeaviateUnavailable
 from greenlang_vectors.migration.objects import NO_TENANT
 from greenlang_vectors.migration.sides import Sides
 from greenlang_vectors.quality.workload import SEED, sample_vectors
@@ -68,9 +71,11 @@ def measure(
         here = sides.contents.ids(
             connection, [(each.document_id, each.chunk_index) for each in found]
         )
-        answers = sides.peer.near(
-            plan.collection, tenant, vector, k, name=plan.vectors[0].name, properties=()
-        )
+        for attempt in stamina.retry_context(on=_passing, attempts=ATTEMPTS):
+            with attempt:
+                answers = sides.peer.near(
+                    plan.collection, tenant, vector, k, name=plan.vectors[0].name, properties=()
+                )
         shares.append(_share(here, {each.id for each in answers}))
     if not shares:
         return None
@@ -83,6 +88,10 @@ def of_tenant(tenant: str) -> Filter | None:
         return None
     escaped = tenant.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     return Comparison("document", "like", f"{escaped}/%")
+
+
+def _passing(error: Exception) -> bool:
+    return isinstance(error, WeaviateUnavailable) and error.passing
 
 
 def _share(here: set[UUID], there: set[UUID]) -> float:

@@ -107,6 +107,7 @@ class Judge:
         read = self._sides.stored_of
         before = read(self._connection, tenant, ids)
         waiting = weaviate_verifications.waiting(self._connection, self._namespace)
+        self._sides.renew()
         given = self._sides.given_of(tenant, ids)
         after = read(self._connection, tenant, ids)
         found = {}

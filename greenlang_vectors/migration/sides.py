@@ -75,14 +75,19 @@ class Sides:
                 "`greenlang-vectors migrate start` makes it.",
             )
         self.peer, self.plan, self.targets = peer, plan, targets
-        self.mapper = Mapper(plan, namespace, peer.describe(plan.collection))
         self.contents = Contents(namespace, [each.leaf for each in targets])
+        self.renew()
         self.tenants = [
             each
             for each in peer.tenants(plan.collection)
             if plan.tenants is None or each in plan.tenants
         ]
         self._names = [f"vector {each.name or each.model}" for each in plan.vectors]
+
+    def renew(self) -> None:
+        """Look at the collection again: a write may have given it another property."""
+        info = self.peer.describe(self.plan.collection)
+        self.mapper = Mapper(self.plan, self.contents.namespace, info)
 
     def differences(
         self,

@@ -62,7 +62,7 @@ class Verification:
         differences: the first `MOST_NAMED` of them.
         under_way: objects that differ because their change is still on its way across.
         waiting: documents that the relay has still to carry.
-        overlap: None where either side is empty.
+        overlap: None where either side is empty, or was not asked.
         failures: what is not as it should be, in sentences for people.
     """
 
@@ -130,7 +130,7 @@ def verify(
     Writes may go on meanwhile: what differs is looked at a second time (`second_look`).
 
     Args:
-        queries: stored vectors that both sides are searched with.
+        queries: stored vectors that both sides are searched with; 0 for none.
         k: answers of a search that are compared.
         patience: seconds that changes on their way across are waited for.
 
@@ -181,14 +181,13 @@ class _Work:
         uncounted = self._uncounted(counts)
         settled = settle(
             self._connection,
-            # As the collection is now: a write may have given it another property.
-            Sides(self._connection, self._peer, self._namespace, self._plan),
+            self._sides,
             self._suspects,
             since_ms=int(started.timestamp() * 1000),
             patience=patience,
         )
         overlap = None
-        if self._stored and self._read.total():
+        if queries and self._stored and self._read.total():
             overlap = measure(self._connection, self._sides, queries=queries, k=k)
         found = Verification(
             namespace=self._namespace,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import itertools
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -14,7 +16,7 @@ import pytest
 
 from greenlang_vectors.embedding.embedders import Embedders
 from greenlang_vectors.errors import ItemError
-from greenlang_vectors.migration import verification
+from greenlang_vectors.migration import second_look, verification
 from greenlang_vectors.migration.peer import Peer
 from greenlang_vectors.migration.phases import start
 from greenlang_vectors.migration.plan import Plan, VectorMapping
@@ -429,6 +431,22 @@ def test_what_waits_for_the_relay_is_no_difference_and_keeps_it_from_being_clean
     relay(apps.database, apps.peer, apps.namespace)
     found = check()
     assert (found.clean, found.weaviate, found.pgvector) == (True, 53, 53)
+
+
+def test_the_relay_has_its_chance_even_if_it_brings_a_property_that_was_not_there(
+    check: Check, apps: Applications, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    apps.put("added", ["One."], {"never seen": 1})
+
+    def pause(_seconds: float) -> None:
+        relay(apps.database, apps.peer, apps.namespace)
+
+    monkeypatch.setattr(second_look, "time", SimpleNamespace(monotonic=time.monotonic, sleep=pause))
+
+    found = check(patience=20.0)
+
+    assert found.clean
+    assert (found.weaviate, found.pgvector) == (60, 61), "it was read before the relay had a chance"
 
 
 def test_writers_at_work_give_no_false_difference(check: Check, apps: Applications) -> None:
