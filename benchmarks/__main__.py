@@ -13,6 +13,7 @@ from benchmarks import (
     index_build,
     load,
     memory,
+    migration,
     pipeline,
     search,
     sustained,
@@ -30,6 +31,7 @@ BENCHMARKS = {
     "sustained": sustained.main,
     "audit": audit.main,
     "dual_write": dual_write.main,
+    "migration": migration.main,
     "load": load.main,
     "acceptance": acceptance.main,
 }

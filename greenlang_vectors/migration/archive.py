@@ -67,6 +67,18 @@ def put(
     Raises:
         LocationUnavailable: it cannot be written.
     """
+    starts = range(0, len(objects), PAGE_OBJECTS)
+    pages = [encoded(objects[start : start + PAGE_OBJECTS], vectors) for start in starts]
+    return put_pages(location, namespace, pages, vectors)
+
+
+def put_pages(
+    location: Location,
+    namespace: str,
+    pages: Sequence[pa.RecordBatch],
+    vectors: Sequence[str | None],
+) -> Part:
+    """Do so with pages that are encoded already."""
     stream = io.BytesIO()
     schema = _schema(vectors)
     # Vectors are noise to a compressor: it would take as long as all else and save a tenth.
@@ -74,12 +86,28 @@ def put(
     with pq.ParquetWriter(
         stream, schema, compression=compression, use_dictionary=False, write_statistics=False
     ) as writer:
-        for start in range(0, len(objects), PAGE_OBJECTS):
-            writer.write_batch(_batch(objects[start : start + PAGE_OBJECTS], vectors, schema))
+        for page in pages:
+            writer.write_batch(page)
     data = stream.getvalue()
+    objects = sum(page.num_rows for page in pages)
     name = f"{_now():%Y%m%dT%H%M%S%fZ}-{secrets.token_hex(3)}.parquet"
     location.put(_key(namespace, name), data)
-    return Part(name, len(objects), len(data), hashlib.sha256(data).hexdigest())
+    return Part(name, objects, len(data), hashlib.sha256(data).hexdigest())
+
+
+def encoded(objects: Sequence[WeaviateObject], vectors: Sequence[str | None]) -> pa.RecordBatch:
+    """Objects as a part holds them; their properties are JSON."""
+    ids = pa.array([each.id.bytes for each in objects], pa.binary(16))
+    return pa.RecordBatch.from_arrays(
+        [
+            pa.ExtensionArray.from_storage(pa.uuid(), ids),
+            pa.array([each.tenant for each in objects], pa.string()),
+            pa.array([each.updated_ms for each in objects], pa.int64()),
+            pa.array([_encode(each.properties) for each in objects], pa.string()),
+            *(_lists(objects, name) for name in vectors),
+        ],
+        schema=_schema(vectors),
+    )
 
 
 def seal(
@@ -196,22 +224,6 @@ def _schema(vectors: Sequence[str | None]) -> pa.Schema:
     )
 
 
-def _batch(
-    objects: Sequence[WeaviateObject], vectors: Sequence[str | None], schema: pa.Schema
-) -> pa.RecordBatch:
-    ids = pa.array([each.id.bytes for each in objects], pa.binary(16))
-    return pa.RecordBatch.from_arrays(
-        [
-            pa.ExtensionArray.from_storage(pa.uuid(), ids),
-            pa.array([each.tenant for each in objects], pa.string()),
-            pa.array([each.updated_ms for each in objects], pa.int64()),
-            pa.array([_encode(each.properties) for each in objects], pa.string()),
-            *(_lists(objects, name) for name in vectors),
-        ],
-        schema=schema,
-    )
-
-
 def _lists(objects: Sequence[WeaviateObject], name: str | None) -> pa.Array:
     """A vector of each object; those of one that has several follow each other."""
     found = [each.vectors.get(name) for each in objects]
@@ -220,7 +232,7 @@ def _lists(objects: Sequence[WeaviateObject], name: str | None) -> pa.Array:
     return pa.ListArray.from_arrays(
         pa.array(np.concatenate([[0], np.cumsum(lengths)]), pa.int32()),
         pa.array(np.concatenate(floats) if floats else np.empty(0, np.float32), pa.float32()),
-        mask=pa.array([vector is None for vector in found]),
+        mask=pa.array([vector is None for vector in found], pa.bool_()),
     )
 
 

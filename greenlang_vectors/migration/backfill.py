@@ -1,31 +1,27 @@
 """Phase 2: every object that Weaviate holds becomes a passage here, once, and nothing newer goes.
 
-Ranges of uuids are read side by side, a page of each at a time: the next page of a range is asked
-for when the one before has landed. So memory holds a page a range, and a killed run reads no more
-than that again. Pages of several ranges land together, in one transaction with how far each range
-is, the part of the archive that holds them, and the dead letters of those that cannot be carried.
+Pages of several ranges of uuids land together, in one transaction with how far each range is, the
+part of the archive that holds them, and the dead letters of those that cannot be carried.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack
-from dataclasses import dataclass, field
-from itertools import islice
-from uuid import UUID
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
 
 import psycopg
 from psycopg import sql
 
 from greenlang_vectors.documents.language import language_of
-from greenlang_vectors.errors import ItemError, UsageError
+from greenlang_vectors.errors import UsageError
 from greenlang_vectors.lifecycle.location import Location
 from greenlang_vectors.migration import archive, destinations, ranges
 from greenlang_vectors.migration.mapping import Mapper
-from greenlang_vectors.migration.objects import Passage, WeaviateObject
+from greenlang_vectors.migration.objects import WeaviateObject
 from greenlang_vectors.migration.peer import Peer
 from greenlang_vectors.migration.plan import Plan
+from greenlang_vectors.migration.reading import Page, Reader
 from greenlang_vectors.migration.sample import take, tenants_of
 from greenlang_vectors.progress import Progress, silent
 from greenlang_vectors.settings import Settings
@@ -42,13 +38,9 @@ from greenlang_vectors.store.database import Database
 from greenlang_vectors.store.locks import exclusive
 from greenlang_vectors.store.namespaces import partition
 from greenlang_vectors.store.records import EmbeddingJob, embedding_job
-from greenlang_vectors.store.weaviate_ranges import Range
 from greenlang_vectors.store.weaviate_rows import Landed, Rows, language_of_rows
 
 STAGE = "backfill"
-
-READERS = 4
-"""Pages read at once: more do not make one server quicker, and each takes a connection's memory."""
 
 PHASES = ("parallel", "backfilled", "shifting")
 """In which objects may be carried over."""
@@ -76,24 +68,6 @@ class BackfillReport:
     swept: int
     objects: int
     parts: int
-
-
-@dataclass
-class _Open:
-    """A range that is read, and its pages that are still to come."""
-
-    part: Range
-    pages: Iterator[list[WeaviateObject]]
-
-
-@dataclass
-class _Page:
-    """A page as it was read; without objects at the end of its range."""
-
-    source: _Open
-    objects: list[WeaviateObject]
-    passages: list[Passage] = field(default_factory=list)
-    failures: dict[UUID, ItemError] = field(default_factory=dict)
 
 
 def backfill(
@@ -222,7 +196,9 @@ class _Work:
                 )
                 for target in self._rows.targets
             ]
-            self._carry(opened)
+            with closing(Reader(self._peer, self._mapper).batches(self._left)) as batches:
+                for batch in batches:
+                    self._land(batch, opened)
         self._swept += weaviate_removal.sweep(connection, namespace)
         if self._read:
             for table in ("documents", "document_chunks", "weaviate_objects"):
@@ -250,76 +226,15 @@ class _Work:
             parts=len(parts),
         )
 
-    def _carry(self, jobs: Sequence[EmbeddingJob]) -> None:
-        waiting = iter([_Open(each, self._pages(each)) for each in self._left])
-        with ThreadPoolExecutor(READERS, thread_name_prefix="weaviate-read") as readers:
-            try:
-                reading = {
-                    readers.submit(self._next, each) for each in islice(waiting, self._plan.ranges)
-                }
-                ready: list[_Page] = []
-                while reading or ready:
-                    ready += _arrived(reading, block=not self._enough(ready, reading))
-                    if not self._enough(ready, reading):
-                        continue
-                    batch = self._batch(ready)
-                    # The ranges of what lands now wait for it; the others are read meanwhile.
-                    self._land(batch, jobs)
-                    for page in batch:
-                        following = page.source if page.objects else next(waiting, None)
-                        if following is not None:
-                            reading.add(readers.submit(self._next, following))
-            except BaseException:
-                readers.shutdown(cancel_futures=True)
-                raise
-
-    def _enough(self, ready: Sequence[_Page], reading: set[Future[_Page]]) -> bool:
-        """Whether what is ready is worth a transaction: half the ranges, or a batch."""
-        return bool(ready) and (
-            len(ready) >= len(reading)
-            or sum(len(page.objects) for page in ready) >= self._plan.batch
-        )
-
-    def _batch(self, ready: list[_Page]) -> list[_Page]:
-        """Take pages of as many objects as one transaction may hold, and at least one page."""
-        batch: list[_Page] = []
-        size = 0
-        while ready and (not batch or size + len(ready[0].objects) <= self._plan.batch):
-            batch.append(ready.pop(0))
-            size += len(batch[-1].objects)
-        return batch
-
-    def _pages(self, part: Range) -> Iterator[list[WeaviateObject]]:
-        return self._peer.pages(
-            self._plan.collection,
-            part.tenant,
-            after=part.after,
-            last=part.last,
-            size=self._plan.page,
-            properties=self._mapper.properties,
-            vectors=self._mapper.vectors,
-        )
-
-    def _next(self, source: _Open) -> _Page:
-        """The next page of a range and what its objects become; in a reader's thread."""
-        page = _Page(source, next(source.pages, []))
-        for each in page.objects:
-            try:
-                page.passages.append(self._mapper.passage(each))
-            except ItemError as error:
-                page.failures[each.id] = error
-        return page
-
-    def _land(self, batch: Sequence[_Page], jobs: Sequence[EmbeddingJob]) -> None:
+    def _land(self, batch: Sequence[Page], jobs: Sequence[EmbeddingJob]) -> None:
         """Let pages land with all that belongs to them, in one transaction."""
         connection, namespace = self._connection, self._namespace
         objects = [each for page in batch for each in page.objects]
         passages = [each for page in batch for each in page.passages]
-        part = (
-            archive.put(self._location, namespace, objects, self._mapper.vectors)
-            if objects
-            else None
-        )
+        part = None
+        if objects:
+            pages = [page.archived for page in batch if page.objects]
+            part = archive.put_pages(self._location, namespace, pages, self._mapper.vectors)
 
         def also(landed: Landed) -> None:
             for page in batch:
@@ -327,12 +242,12 @@ class _Work:
                     weaviate_ranges.advance(
                         connection,
                         namespace,
-                        page.source.part,
+                        page.part,
                         page.objects[-1].id,
                         len(page.objects),
                     )
                 else:
-                    weaviate_ranges.finish(connection, namespace, page.source.part)
+                    weaviate_ranges.finish(connection, namespace, page.part)
             if part is not None:
                 weaviate_parts.note(connection, namespace, part)
             for each in objects:
@@ -357,14 +272,3 @@ class _Work:
 def item_of(each: WeaviateObject) -> str:
     """What a dead letter calls an object."""
     return f"{each.tenant}/{each.id}" if each.tenant else str(each.id)
-
-
-def _arrived(reading: set[Future[_Page]], *, block: bool) -> list[_Page]:
-    """Take the pages that have been read; wait for one if there is nothing else to do.
-
-    Raises:
-        WeaviateUnavailable, WeaviateRefused: what reading one of them failed with.
-    """
-    done, _ = wait(reading, None if block else 0, FIRST_COMPLETED)
-    reading -= done
-    return [each.result() for each in done]

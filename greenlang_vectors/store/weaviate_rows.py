@@ -201,15 +201,15 @@ class Rows:
         for document, index, *found in connection.execute(
             """
             SELECT document_id, chunk_index, object_id, tenant FROM weaviate_objects
-            WHERE namespace = %(namespace)s AND document_id = ANY(%(documents)s)
+            WHERE namespace = %(namespace)s AND document_id = ANY(%(documents)s::uuid[])
             UNION
             SELECT document_id, chunk_index, object_id, tenant FROM weaviate_objects
-            WHERE namespace = %(namespace)s AND object_id = ANY(%(objects)s)
+            WHERE namespace = %(namespace)s AND object_id = ANY(%(objects)s::uuid[])
             """,
             {
                 "namespace": self.namespace,
-                "documents": list({each.document_id for each in passages}),
-                "objects": [each.object_id for each in passages],
+                "documents": _array({each.document_id for each in passages}),
+                "objects": _array(each.object_id for each in passages),
             },
             prepare=False,  # a plan made while the table was empty reads all of it
         ):
@@ -384,6 +384,11 @@ _OBJECT_COLUMNS = {
 
 def _rank(source_key: str, title: str) -> tuple[bool, str]:
     return title == source_key, title
+
+
+def _array(ids: Iterable[UUID]) -> str:
+    """A PostgreSQL array in text: quicker to bind than thousands of UUID objects."""
+    return f"{{{','.join(each.hex for each in ids)}}}"
 
 
 def _columns(rows: Iterable[Sequence[Any]], width: int) -> list[list[Any]]:
