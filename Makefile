@@ -2,14 +2,16 @@
 
 PYTHON ?= python3
 PORT ?= 3000
+WORKERS ?= 2
 BIN := .venv/bin
 
-.PHONY: help run ui test check format bench stop clean
+.PHONY: help run ui migration-demo test check format bench stop clean
 help:
 	@echo "make run    install, start the database, fill every namespace, answer one question"
 	@echo "            DOCUMENTS=DIR takes your own folder, one sub-folder a namespace"
 	@echo "make ui     the Dagster UI on http://localhost:$(PORT), schedules and sensors running"
-	@echo "make test   the tests        make check  format, lint, types"
+	@echo "make migration-demo  leave Weaviate in four phases, on a stand-in that is cleared away"
+	@echo "make test   the tests, two files at a time (WORKERS)   make check  format, lint, types"
 	@echo "make bench  the benchmarks   make stop   stop the embedded database"
 	@echo "make clean  remove the environment and ALL data of the embedded database"
 
@@ -19,8 +21,11 @@ run: .venv/installed
 ui: .venv/installed
 	@$(BIN)/python -m local ui --port $(PORT)
 
+migration-demo: .venv/installed-weaviate
+	@$(BIN)/python -m local migration-demo
+
 test: .venv/installed-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 check: .venv/installed-dev
 	$(BIN)/ruff format --check .
@@ -42,6 +47,10 @@ clean: stop
 
 .venv/installed: pyproject.toml constraints.txt | .venv/bin/pip
 	$(BIN)/pip install --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+.venv/installed-weaviate: .venv/installed
+	$(BIN)/pip install --disable-pip-version-check -c constraints.txt -e ".[weaviate]"
 	@touch $@
 
 .venv/installed-dev: .venv/installed

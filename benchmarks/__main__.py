@@ -8,6 +8,7 @@ from benchmarks import (
     acceptance,
     api,
     audit,
+    dual_write,
     filtered,
     index_build,
     load,
@@ -28,6 +29,7 @@ BENCHMARKS = {
     "api": api.main,
     "sustained": sustained.main,
     "audit": audit.main,
+    "dual_write": dual_write.main,
     "load": load.main,
     "acceptance": acceptance.main,
 }

@@ -29,6 +29,7 @@ from greenlang_vectors.commands.common import (
 from greenlang_vectors.commands.encryption import encryption_group
 from greenlang_vectors.commands.evaluate import evaluate
 from greenlang_vectors.commands.indexes import indexes_group
+from greenlang_vectors.commands.migrate import migrate_group
 from greenlang_vectors.commands.roles import roles_group
 from greenlang_vectors.commands.search import search
 from greenlang_vectors.commands.serve import serve
@@ -160,6 +161,7 @@ app.add_command(collections_group)
 app.add_command(encryption_group)
 app.add_command(evaluate)
 app.add_command(indexes_group)
+app.add_command(migrate_group)
 app.add_command(roles_group)
 app.add_command(search)
 app.add_command(serve)

@@ -17,6 +17,12 @@ from assets.documents import documents
 from assets.embeddings import embeddings
 from assets.search_quality import search_quality
 from assets.vector_index import vector_index
+from assets.weaviate_migration import (
+    weaviate_backfill,
+    weaviate_equal,
+    weaviate_steps,
+    weaviate_verification,
+)
 from resources.configuration import SettingsResource
 from resources.database import DatabaseResource
 from resources.embedding import EmbeddingResource
@@ -30,6 +36,8 @@ from schedules.jobs import (
 )
 from schedules.schedules import SCHEDULES
 from schedules.sensors import SENSORS
+from schedules.weaviate_jobs import migrate_from_weaviate, repair_from_weaviate
+from schedules.weaviate_sensors import WEAVIATE_SENSORS
 
 
 def build_defs(*, resource_overrides: Mapping[str, object] | None = None) -> dg.Definitions:
@@ -39,11 +47,17 @@ def build_defs(*, resource_overrides: Mapping[str, object] | None = None) -> dg.
         resource_overrides: resources to use instead of the usual ones, by name.
     """
     return dg.Definitions(
-        assets=[documents, chunks, embeddings, vector_index, search_quality, collection_comparison],
-        asset_checks=ASSET_CHECKS,
-        jobs=[ingest, maintain_indexes, switch_collection, archive_embeddings, housekeeping],
+        assets=[
+            *(documents, chunks, embeddings, vector_index, search_quality, collection_comparison),
+            *(weaviate_backfill, weaviate_verification, weaviate_steps),
+        ],
+        asset_checks=[*ASSET_CHECKS, weaviate_equal],
+        jobs=[
+            *(ingest, maintain_indexes, switch_collection, archive_embeddings, housekeeping),
+            *(migrate_from_weaviate, repair_from_weaviate),
+        ],
         schedules=SCHEDULES,
-        sensors=SENSORS,
+        sensors=[*SENSORS, *WEAVIATE_SENSORS],
         resources={
             "database": DatabaseResource(),
             "embedding": EmbeddingResource(),

@@ -6,8 +6,6 @@ embedding in every collection of its namespace, and the pipeline leaves it as it
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -35,9 +33,10 @@ from greenlang_vectors.store import (
     documents,
     embeddings,
     namespaces,
+    weaviate_outbox,
 )
 from greenlang_vectors.store.collections import Collection
-from greenlang_vectors.store.direct_documents import ORIGIN
+from greenlang_vectors.store.direct_documents import ORIGIN, ORIGINS
 from greenlang_vectors.store.documents import SOURCE_TYPE, NewVersion
 from greenlang_vectors.store.embeddings import PendingChunk
 from greenlang_vectors.store.encryption.cipher import Cipher
@@ -111,7 +110,7 @@ def put(
         rows = _rows_of(supplied, documents_, set(last.values()))
         leaf = Leaf(namespace, supplied.model, rows.shape[1])
         own = [collections.ensure_supplied(connection, leaf)]
-        vectors[own[0].id] = _Vectors(rows, _fingerprint(leaf))
+        vectors[own[0].id] = _Vectors(rows, collections.supplied_fingerprint(leaf))
     while True:
         for collection in (
             embeddable(collections.list_all(connection, namespace))
@@ -193,13 +192,13 @@ def matching(
         sql.SQL(
             """
             SELECT source_key FROM documents d
-            WHERE namespace = %(namespace)s AND origin = %(origin)s
+            WHERE namespace = %(namespace)s AND origin = ANY(%(origins)s)
               AND source_type = %(source_type)s AND EXISTS (
                   SELECT FROM {leaf} e WHERE e.source_id = d.id AND {passes})
             ORDER BY source_key
             """
         ).format(leaf=found.leaf.table, passes=passes),
-        {"namespace": namespace, "origin": ORIGIN, "source_type": source_type, **values},
+        {"namespace": namespace, "origins": ORIGINS, "source_type": source_type, **values},
     )
     return [key for (key,) in rows]
 
@@ -214,7 +213,8 @@ def delete(
 ) -> int:
     """Remove documents with their passages and embeddings; return how many were there.
 
-    All of it is one transaction.
+    All of it is one transaction. Of a namespace that is moved from Weaviate, documents that only
+    Weaviate has are deleted, too.
 
     Args:
         keys: None for all that applications wrote of this source type.
@@ -232,6 +232,8 @@ def delete(
             identities = [document_id(namespace, source_type, key) for key in keys]
         known = _locked(connection, namespace, identities)
         documents.remove_all(connection, namespace, list(known), cache_seconds=cache_seconds)
+        elsewhere = {*(keys or ())} - {each.source_key for each in known.values()}
+        weaviate_outbox.note_deletions(connection, namespace, source_type, elsewhere)
     return len(known)
 
 
@@ -262,12 +264,6 @@ def _rows_of(
     return supplied.vectors[np.isin(passages, list(kept))]
 
 
-def _fingerprint(leaf: Leaf) -> str:
-    """Names what supplied vectors were made with, as far as is known here (32 hex digits)."""
-    said = json.dumps([collections.SUPPLIED, leaf.model, leaf.dimensions])
-    return hashlib.sha256(said.encode()).hexdigest()[:32]
-
-
 def _version(item: DirectDocument) -> NewVersion:
     text = item.content
     document = ExtractedDocument(
@@ -286,7 +282,7 @@ def _locked(
     """
     known = direct_documents.lock(connection, namespace, identities)
     for each in known.values():
-        if each.origin != ORIGIN:
+        if each.origin not in ORIGINS:
             raise UsageError(
                 f"The document {each.source_key!r} of {namespace} is delivered by its source.",
                 "Change it there; the next run brings it in.",

@@ -27,6 +27,7 @@ from greenlang_vectors.embedding.requests import (
     EmbeddingResult,
 )
 from greenlang_vectors.errors import UsageError
+from greenlang_vectors.migration.router import MigratingSearch
 from greenlang_vectors.search import passages
 from greenlang_vectors.search.engine import SearchEngine
 from greenlang_vectors.search.filters import Filter
@@ -81,7 +82,8 @@ class BlockingEmbeddingService:
                 f"not {self.config.dimensions}."
             )
         self._log = SearchLog(database, settings)
-        self._engine = SearchEngine(database, self._embedders, settings, self._log)
+        engine = SearchEngine(database, self._embedders, settings, self._log)
+        self._engine = MigratingSearch(engine, database, self._embedders, settings, self._log)
         self._opened: Database | None = None
 
     @classmethod
@@ -106,6 +108,7 @@ class BlockingEmbeddingService:
 
     def close(self) -> None:
         """Write what is left of the search log; close the database if `open` opened it."""
+        self._engine.close()
         self._log.close()
         if self._opened is not None:
             self._opened.close()
@@ -136,11 +139,12 @@ class BlockingEmbeddingService:
         """One page of the passages that answer a request, best first, and how they were found.
 
         Args:
-            user: who asks, for the search log.
+            user: who asks, for the search log; while the namespace moves from Weaviate, he is
+                on one side or the other.
 
         Raises:
             UsageError, UnknownNamespace, ModelUnavailable, DatabaseUnavailable: as of
-                `SearchEngine.search`.
+                `MigratingSearch.search`.
         """
         return self._engine.search(request, user)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 import psutil
-from pydantic import Field, HttpUrl, SecretStr
+from pydantic import AliasChoices, Field, HttpUrl, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
@@ -35,6 +35,11 @@ PROFILES: dict[ProfileName, Profile] = {
     "staging": Profile(m=16, ef_construction=200, ef_search=100),
     "production": Profile(m=24, ef_construction=400, ef_search=200),
 }
+
+
+def _also_plain(name: str) -> AliasChoices:
+    """The names of a setting that is read without its prefix, too, as Weaviate's own tools do."""
+    return AliasChoices(f"GREENLANG_{name.upper()}", name)
 
 
 class Settings(BaseSettings):
@@ -82,6 +87,26 @@ class Settings(BaseSettings):
     backup_location: str = Field(
         default_factory=lambda given: str(given["data_dir"] / "backups"),
         description="Where archives go: a folder, or s3://BUCKET/PREFIX.",
+    )
+    weaviate_url: str = Field(
+        default="http://localhost:8080",
+        validation_alias=_also_plain("weaviate_url"),
+        description="The Weaviate server that a namespace moves from; WEAVIATE_URL names it, too.",
+    )
+    weaviate_grpc_host: str | None = Field(
+        default=None,
+        validation_alias=_also_plain("weaviate_grpc_host"),
+        description="Its gRPC host, where that is another; also WEAVIATE_GRPC_HOST.",
+    )
+    weaviate_grpc_port: int = Field(
+        default=50051,
+        validation_alias=_also_plain("weaviate_grpc_port"),
+        description="Its gRPC port; also WEAVIATE_GRPC_PORT.",
+    )
+    weaviate_api_key: SecretStr | None = Field(
+        default=None,
+        validation_alias=_also_plain("weaviate_api_key"),
+        description="Its API key; also WEAVIATE_API_KEY.",
     )
     profile: ProfileName = Field(default="dev", description="Index parameters of PRD 5.2.1.")
     embedding_model: str = Field(

@@ -1,4 +1,4 @@
-"""`python -m local run …` and `python -m local ui …`: what make calls.
+"""`python -m local run …`, `ui …` and `migration-demo …`: what make calls.
 
 The commands are imported late, so that Ctrl-C is answered in one line from the first moment on.
 """
@@ -16,8 +16,10 @@ def main() -> int:
             from local import run as command  # noqa: PLC0415
         elif name == "ui":
             from local import ui as command  # type: ignore[no-redef]  # noqa: PLC0415
+        elif name == "migration-demo":
+            from local import migration_demo as command  # type: ignore[no-redef]  # noqa: PLC0415
         else:
-            print("Usage: python -m local run|ui", file=sys.stderr)
+            print("Usage: python -m local run|ui|migration-demo", file=sys.stderr)
             return 2
         return command.main(arguments)
     except KeyboardInterrupt:

@@ -10,7 +10,7 @@ from assets.stage import GROUP, explained
 from greenlang_vectors.embedding.cache import PostgresCache
 from greenlang_vectors.quality.comparison import compare
 from greenlang_vectors.settings import Settings
-from greenlang_vectors.store import collections, search_logs
+from greenlang_vectors.store import collections, search_logs, weaviate_shadow_reads
 from greenlang_vectors.store.database import Database
 from resources.embedding import EmbeddingResource
 
@@ -134,6 +134,20 @@ def prune_search_logs(
 
 
 @dg.op
+def prune_shadow_reads(
+    context: dg.OpExecutionContext,
+    database: dg.ResourceParam[Database],
+    settings: dg.ResourceParam[Settings],
+) -> None:
+    """Delete shadow reads that are older than GREENLANG_SEARCH_LOG_DAYS, as logged searches."""
+    with explained(context), database.connection() as connection:
+        deleted = weaviate_shadow_reads.prune(connection, settings.search_log_days)
+    context.log.info(
+        "Deleted %s shadow reads older than %s days.", deleted, settings.search_log_days
+    )
+
+
+@dg.op
 def prune_runs(context: dg.OpExecutionContext) -> None:
     """Delete finished runs that began more than 90 days ago, with their event logs."""
     finished = dg.RunsFilter(
@@ -154,7 +168,9 @@ def prune_runs(context: dg.OpExecutionContext) -> None:
 
 @dg.job(executor_def=dg.in_process_executor)
 def housekeeping() -> None:
-    """Delete what nobody needs any more: expired cache entries, old logged searches, old runs."""
+    """Delete what nobody needs any more: expired cache entries, old logged searches and shadow
+    reads, old runs."""
     prune_embedding_cache()
     prune_search_logs()
+    prune_shadow_reads()
     prune_runs()

@@ -7,6 +7,7 @@ import dagster as dg
 from assets.stage import NAMESPACES
 from greenlang_vectors.documents.source import listing_fingerprint, source_from_uri
 from greenlang_vectors.errors import GreenLangError
+from greenlang_vectors.settings import get_settings
 from greenlang_vectors.store import collections, maintenance, namespaces
 from greenlang_vectors.store.database import Database
 from schedules.failures import PARTITION_TAG, explain
@@ -102,7 +103,8 @@ def growing_tails(
         waiting = {
             collection.namespace
             for collection in collections.list_all(connection)
-            if collection.namespace in partitions and maintenance.due(connection, collection.leaf)
+            if collection.namespace in partitions
+            and maintenance.due(connection, collection.leaf, get_settings())
         }
     requests = [
         dg.RunRequest(partition_key=name)

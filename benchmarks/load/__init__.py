@@ -10,8 +10,12 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import cast
+
+import psutil
+import psycopg
 
 from benchmarks import acceptance
 from benchmarks.common import console, new_database, number
@@ -28,7 +32,8 @@ def measure(server_url: str, *, rows: int, seconds: float) -> bool:
     """Fill a database with documents, serve it on a loopback port, and load it that long.
 
     Returns:
-        whether every threshold was met; locust prints its figures.
+        whether every threshold was met; locust prints its figures, and what processor time
+        each side took is printed after them.
     """
     database = new_database(server_url)
     documents = acceptance.store_documents(database, rows, Settings())
@@ -37,7 +42,8 @@ def measure(server_url: str, *, rows: int, seconds: float) -> bool:
             connection, "load", for_namespaces=[documents.namespace], scopes=["read"]
         )
     try:
-        with _served(database.url) as url:
+        with _served(database.url) as (url, api):
+            postmaster = _postmaster(server_url)
             environment = {
                 "LOAD_KEY": key,
                 "LOAD_NAMESPACE": documents.namespace,
@@ -47,10 +53,18 @@ def measure(server_url: str, *, rows: int, seconds: float) -> bool:
             }
             command = ["-f", str(LOCUSTFILE), "--headless", "--only-summary", "--host", url]
             command += ["--stop-timeout", "5", "--loglevel", "WARNING"]
+            before = _processor_seconds(api, postmaster)
             ended = subprocess.run(  # noqa: S603 - locust, with arguments of our own
                 [sys.executable, "-m", "locust", *command],
                 env=os.environ | environment,
                 check=False,
+            )
+            spent = {
+                who: after - before[who]
+                for who, after in _processor_seconds(api, postmaster).items()
+            }
+            console.print(
+                "processor seconds: " + ", ".join(f"{who} {s:.1f}" for who, s in spent.items())
             )
             return ended.returncode == 0
     finally:
@@ -65,8 +79,8 @@ def main() -> None:
 
 
 @contextmanager
-def _served(database_url: str) -> Iterator[str]:
-    """The address of `greenlang-vectors serve` over the database, in a process of its own."""
+def _served(database_url: str) -> Iterator[tuple[str, psutil.Process]]:
+    """The address of `greenlang-vectors serve` over the database, and the process it is."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     url = f"http://127.0.0.1:{port}"
@@ -82,10 +96,35 @@ def _served(database_url: str) -> Iterator[str]:
         )
         try:
             _wait_until_ready(process, url)
-            yield url
+            yield url, psutil.Process(process.pid)
         finally:
             process.terminate()
             process.wait(START_SECONDS)
+
+
+def _processor_seconds(api: psutil.Process, postmaster: psutil.Process) -> dict[str, float]:
+    """What each side has taken so far, processes that have ended included."""
+    own = os.times()
+    served, kept = api.cpu_times(), postmaster.cpu_times()
+    backends = []
+    for backend in postmaster.children():
+        with suppress(psutil.NoSuchProcess):  # it has just ended
+            backends.append(backend.cpu_times())
+    return {
+        "users and inserts": own.children_user + own.children_system,
+        "API": served.user + served.system,
+        "database": kept.user
+        + kept.system
+        + kept.children_user
+        + kept.children_system
+        + sum(each.user + each.system for each in backends),
+    }
+
+
+def _postmaster(server_url: str) -> psutil.Process:
+    with psycopg.connect(server_url) as superuser:
+        row = superuser.execute("SELECT pg_read_file('postmaster.pid')").fetchone()
+    return psutil.Process(int(cast("tuple[str]", row)[0].split()[0]))
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], url: str) -> None:

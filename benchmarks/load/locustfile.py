@@ -10,6 +10,7 @@ LOAD_NAMESPACE, LOAD_COLLECTION: where to search; the collection that serves by 
 LOAD_DATABASE_URL: where to insert (namespace "load-inserts", which is made), past the API, which
     takes files.
 LOAD_SCALE: of all durations; 1 is PRD 14.2's 16 minutes.
+LOAD_USERS: the most users that search at once; 200 is PRD 14.2, fewer keep its stages' shape.
 LOAD_THINK: seconds a user waits between an answer and the next search.
 """
 
@@ -30,11 +31,13 @@ from greenlang_vectors.store.writing import write
 
 SCALE = float(os.environ.get("LOAD_SCALE", "1"))
 THINK = float(os.environ.get("LOAD_THINK", "1"))
+USERS = int(os.environ.get("LOAD_USERS", "200"))
 DATABASE_URL = os.environ.get("LOAD_DATABASE_URL")
 
 START = 10
 STAGES = ((120, 100), (300, 100), (120, 200), (300, 200), (120, 0))
 """(seconds, users at their end), a straight line from one to the next."""
+MOST_USERS = max(users for _, users in STAGES)
 INSERTS_A_SECOND, INSERT_SECONDS, INSERT_USERS = 1000, 600, 50
 BATCH = 100
 """Embeddings an application sends at once."""
@@ -109,6 +112,7 @@ class Stages(LoadTestShape):
         searching = users_at(passed / SCALE)
         if searching is None:
             return None
+        searching = max(1, round(searching * USERS / MOST_USERS))
         return searching + (0 if BatchInsert.abstract else INSERT_USERS), 100.0
 
 

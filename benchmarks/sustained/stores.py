@@ -18,11 +18,12 @@ from psycopg import sql
 from benchmarks.rows import FINGERPRINT, MODEL, fill, new_leaf, number_of, rows
 from greenlang_vectors.search.nearest import nearest
 from greenlang_vectors.settings import Settings
+from greenlang_vectors.store.cells import NONE
 from greenlang_vectors.store.database import Database
 from greenlang_vectors.store.identity import embedding_ids
 from greenlang_vectors.store.index_settings import IndexSettings
 from greenlang_vectors.store.leaves import Leaf, ensure_leaf
-from greenlang_vectors.store.maintenance import maintain
+from greenlang_vectors.store.maintenance import due, maintain
 from greenlang_vectors.store.packing import (
     BLOCK_ROWS,
     COLUMNS,
@@ -31,11 +32,12 @@ from greenlang_vectors.store.packing import (
     BatchConstants,
     pack,
 )
-from greenlang_vectors.store.segments import cover, on_leaf
 from greenlang_vectors.store.writing import EmbeddingRow, write
 
 INDEX = IndexSettings(m=16, ef_construction=200, ef_search=100)
 """PRD 5.2.1, staging."""
+
+SETTINGS = Settings(profile="staging")
 
 Vectors = NDArray[np.float32]
 
@@ -90,7 +92,7 @@ class Segments:
         with Database(self.url).connect() as connection:
             leaf = new_leaf(connection, self.dimensions, index=INDEX)
             fill(connection, leaf, vectors)
-        self.maintain()
+        maintain(Database(self.url), leaf, SETTINGS)
 
     def insert(
         self, connection: psycopg.Connection, rows: Sequence[EmbeddingRow], vectors: Vectors
@@ -105,13 +107,17 @@ class Segments:
         return [number_of(each.document_id, each.chunk_index) for each in found]
 
     def maintain(self) -> None:
-        """`maintain`."""
-        maintain(Database(self.url), self._leaf, Settings(profile="staging"))
+        """`maintain` where it is `due`, as the sensor has it."""
+        database = Database(self.url)
+        with database.connect() as connection:
+            if not due(connection, self._leaf, SETTINGS):
+                return
+        maintain(database, self._leaf, SETTINGS)
 
     def parts(self, connection: psycopg.Connection) -> str:
-        """Ranges of segments by what serves them."""
-        layout = cover(on_leaf(connection, self._leaf))
-        return ", ".join("exact" if s.index is None else s.index.kind for s in layout)
+        """The plan of a search."""
+        query = np.ones(self.dimensions, np.float32)
+        return nearest(connection, self._leaf, query, 1, index=INDEX).plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +225,7 @@ class IndexedTable:
             for start in range(0, len(rows), BLOCK_ROWS):
                 block = slice(start, start + BLOCK_ROWS)
                 copy.write(
-                    pack(rows[block], metadata[block], ids[block], vectors[block], constants)
+                    pack(rows[block], metadata[block], ids[block], vectors[block], NONE, constants)
                 )
             copy.write(TRAILER)
 

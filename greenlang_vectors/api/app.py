@@ -24,6 +24,7 @@ from greenlang_vectors.api.service import Parts
 from greenlang_vectors.api.tokens import Tokens
 from greenlang_vectors.embedding.embedders import Embedders, embedders_of
 from greenlang_vectors.errors import GreenLangError, UsageError
+from greenlang_vectors.migration.router import MigratingSearch
 from greenlang_vectors.search.engine import SearchEngine
 from greenlang_vectors.search.log import SearchLog
 from greenlang_vectors.settings import Settings
@@ -55,13 +56,18 @@ def create_app(
     """
     embedders = embedders or embedders_of(database, settings, cache_seconds=None)
     log = SearchLog(database, settings)
+    engine = MigratingSearch(
+        SearchEngine(database, embedders, settings, log), database, embedders, settings, log
+    )
     parts = Parts(
         settings=settings,
         database=database,
         embedders=embedders,
-        engine=SearchEngine(database, embedders, settings, log),
+        engine=engine,
         log=log,
-        metrics=Metrics(database.endpoints, lambda: log.dropped),
+        metrics=Metrics(
+            database.endpoints, lambda: log.dropped, lambda: engine.shadow_reads_dropped
+        ),
         probes=anyio.CapacityLimiter(2),
     )
     app = FastAPI(
@@ -149,5 +155,6 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 def _close(parts: Parts) -> None:
+    parts.engine.close()
     parts.log.close()
     parts.database.close()

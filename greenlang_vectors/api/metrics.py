@@ -31,10 +31,14 @@ class Metrics:
     Args:
         endpoints: the database's, and their pools.
         dropped: searches that were not logged.
+        shadow_dropped: shadow reads that were not made, while a namespace moves from Weaviate.
     """
 
     def __init__(
-        self, endpoints: Callable[[], Sequence[EndpointState]], dropped: Callable[[], int]
+        self,
+        endpoints: Callable[[], Sequence[EndpointState]],
+        dropped: Callable[[], int],
+        shadow_dropped: Callable[[], int],
     ) -> None:
         self._registry = CollectorRegistry()
         self._searches = Counter(
@@ -63,7 +67,7 @@ class Metrics:
             buckets=REQUEST_SECONDS,
             registry=self._registry,
         )
-        self._registry.register(_Live(endpoints, dropped))
+        self._registry.register(_Live(endpoints, dropped, shadow_dropped))
 
     def searched(self, namespace: str, answer: SearchAnswer) -> None:
         """Count an answered search of a registered namespace."""
@@ -92,10 +96,14 @@ class _Live(Collector):
     """Figures that are read when they are asked for."""
 
     def __init__(
-        self, endpoints: Callable[[], Sequence[EndpointState]], dropped: Callable[[], int]
+        self,
+        endpoints: Callable[[], Sequence[EndpointState]],
+        dropped: Callable[[], int],
+        shadow_dropped: Callable[[], int],
     ) -> None:
         self._endpoints = endpoints
         self._dropped = dropped
+        self._shadow_dropped = shadow_dropped
 
     def collect(self) -> Iterator[Metric]:
         """See `Collector`."""
@@ -120,6 +128,11 @@ class _Live(Collector):
             "pgvector_search_log_dropped",
             "Searches that were not logged because the log could not be written.",
             self._dropped(),
+        )
+        yield CounterMetricFamily(
+            "weaviate_shadow_reads_dropped",
+            "Searches that were not asked of the other side, too, while their namespace moves.",
+            self._shadow_dropped(),
         )
 
     def describe(self) -> Iterator[Metric]:

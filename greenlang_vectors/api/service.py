@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse
 from greenlang_vectors.api.metrics import Metrics
 from greenlang_vectors.api.problems import Problem
 from greenlang_vectors.embedding.embedders import Embedders
-from greenlang_vectors.search.engine import SearchEngine
+from greenlang_vectors.migration.router import MigratingSearch
 from greenlang_vectors.search.log import SearchLog
 from greenlang_vectors.settings import Settings
 from greenlang_vectors.store.database import Database
@@ -32,7 +32,7 @@ class Parts:
     settings: Settings
     database: Database
     embedders: Embedders
-    engine: SearchEngine
+    engine: MigratingSearch
     log: SearchLog
     metrics: Metrics
     probes: anyio.CapacityLimiter

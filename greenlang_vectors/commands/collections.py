@@ -21,8 +21,8 @@ from greenlang_vectors.commands.common import (
     print_json,
 )
 from greenlang_vectors.settings import get_settings
-from greenlang_vectors.store import collections, namespaces
-from greenlang_vectors.store.collections import CollectionState
+from greenlang_vectors.store import collection_states, collections, namespaces
+from greenlang_vectors.store.collection_states import CollectionState
 from greenlang_vectors.store.index_settings import IndexSettings
 
 COLUMNS = (
@@ -103,7 +103,8 @@ def list_collections(as_json: bool) -> None:
     """Show every collection: model, index, rows, size, newest recall."""
     with opened(get_settings()) as database, database.connection() as connection:
         states = [
-            collections.state_of(connection, each) for each in collections.list_all(connection)
+            collection_states.state_of(connection, each)
+            for each in collections.list_all(connection)
         ]
     if as_json:
         print_json({"collections": [_as_json(state) for state in states]})
@@ -238,7 +239,7 @@ def switch_collection(name: str) -> None:
         before = collections.switch(
             connection, name, embedders_of(database, settings).fingerprint(wanted)
         )
-        recall = collections.state_of(connection, wanted).recall_at_10
+        recall = collection_states.state_of(connection, wanted).recall_at_10
         target = namespaces.get(connection, wanted.namespace).recall_target
     if wanted.serving:
         errors.print(f"{name} serves {wanted.namespace} already.", highlight=False)

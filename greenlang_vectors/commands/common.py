@@ -6,11 +6,11 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TextIO
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as ProgressBars
 
 from greenlang_vectors.progress import Progress
@@ -21,8 +21,16 @@ as_json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print JSON and nothing else."
 )
 
-errors = Console(stderr=True)
-output = Console()
+PIPED_WIDTH = 200
+"""Columns where no terminal says how many it has: a table that is piped is not cut short."""
+
+
+def _console(stream: TextIO, *, stderr: bool = False) -> Console:
+    return Console(stderr=stderr, width=None if stream.isatty() else PIPED_WIDTH)
+
+
+errors = _console(sys.stderr, stderr=True)
+output = _console(sys.stdout)
 
 
 @contextmanager
@@ -57,11 +65,13 @@ def bars() -> ProgressBars:
 
 
 def bar(shown: ProgressBars, title: str) -> Progress:
-    """A listener that moves a bar of its own."""
-    task = shown.add_task(title, total=None, unit="")
+    """A listener that moves a bar of its own, which appears when there is something to show."""
+    tasks: list[TaskID] = []
 
     def report(done: int, total: int, unit: str) -> None:
-        shown.update(task, completed=done, total=total, unit=unit)
+        if not tasks:
+            tasks.append(shown.add_task(title, total=None, unit=unit))
+        shown.update(tasks[0], completed=done, total=total, unit=unit)
 
     return report
 

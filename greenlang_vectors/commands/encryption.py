@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.progress import Progress as ProgressBars
 from rich.table import Table
 
 from greenlang_vectors.commands.common import (
@@ -20,7 +19,6 @@ from greenlang_vectors.commands.common import (
     print_json,
 )
 from greenlang_vectors.errors import UsageError
-from greenlang_vectors.progress import Progress
 from greenlang_vectors.settings import get_settings
 from greenlang_vectors.store.encryption import administration
 from greenlang_vectors.store.encryption.administration import CONSEQUENCES, EncryptionStatus
@@ -55,7 +53,7 @@ def enable(namespace: str, metadata: tuple[str, ...], yes: bool) -> None:
             namespace,
             settings,
             metadata_keys=metadata,
-            progress=_sealing(shown),
+            progress=bar(shown, "sealing"),
         )
     errors.print(f"{namespace} is encrypted; {rows} rows were sealed.", highlight=False)
 
@@ -70,7 +68,9 @@ def rotate(namespace: str) -> None:
     """
     settings = get_settings()
     with opened(settings) as database, database.connect() as connection, bars() as shown:
-        rows = administration.rotate(connection, namespace, settings, progress=_sealing(shown))
+        rows = administration.rotate(
+            connection, namespace, settings, progress=bar(shown, "sealing")
+        )
     errors.print(f"{namespace} has a new data key; {rows} rows were sealed.", highlight=False)
 
 
@@ -110,18 +110,6 @@ def status(as_json: bool) -> None:
             ", ".join(sorted(masters)),
         )
     output.print(table)
-
-
-def _sealing(shown: ProgressBars) -> Progress:
-    """A listener whose bar appears with the first report, not before a mistake is told."""
-    listeners: list[Progress] = []
-
-    def report(done: int, total: int, unit: str) -> None:
-        if not listeners:
-            listeners.append(bar(shown, "sealing"))
-        listeners[0](done, total, unit)
-
-    return report
 
 
 def _json(state: EncryptionStatus) -> dict[str, Any]:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import stamina
 from numpy.typing import NDArray
-from stamina.instrumentation import RetryDetails, set_on_retry_hooks
 
 from greenlang_vectors.embedding.models import EmbeddingModel, TransientModelError
 from greenlang_vectors.errors import EmbeddingFailed, ItemError
+from greenlang_vectors.retries import retry_context
 
 ATTEMPTS = 5
 RETRY_SECONDS = 300.0
@@ -22,22 +20,6 @@ RETRY_SECONDS = 300.0
 FIRST_WAIT, LONGEST_WAIT = 0.5, 10.0
 """Seconds between attempts, doubled each time, unless the server says how long."""
 TRANSIENT = (ConnectionError, TimeoutError, TransientModelError)
-
-logger = logging.getLogger(__name__)
-
-
-def _log_retry(details: RetryDetails) -> None:
-    logger.warning(
-        "%s: attempt %d failed (%r); next in %.1f s",
-        details.name,
-        details.retry_num,
-        details.caused_by,
-        details.wait_for,
-    )
-
-
-# By default stamina writes to standard output where structlog is installed (Dagster brings it).
-set_on_retry_hooks([_log_retry])
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +71,7 @@ def encode_batch(model: EmbeddingModel, texts: Sequence[str], normalize: bool) -
 
 def _call(model: EmbeddingModel, texts: Sequence[str]) -> NDArray[np.float32]:
     try:
-        for attempt in stamina.retry_context(
+        for attempt in retry_context(
             on=_backoff,
             attempts=ATTEMPTS,
             timeout=RETRY_SECONDS,

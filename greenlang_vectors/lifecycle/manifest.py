@@ -12,7 +12,7 @@ import re
 import secrets
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -23,6 +23,7 @@ from greenlang_vectors.store.leaves import Leaf
 
 ROOT = "archives"
 
+_Manifest = TypeVar("_Manifest", bound=BaseModel)
 _ID = re.compile(r"[a-z0-9_-]+-\d{8}T\d{6}Z-[0-9a-f]{6}")
 
 
@@ -124,8 +125,8 @@ def key(archive_id: str, name: str = "manifest.json") -> str:
     return f"{ROOT}/{archive_id}/{name}"
 
 
-def sealed(manifest: Manifest) -> bytes:
-    """The manifest as it is stored: with a hash of itself."""
+def sealed(manifest: BaseModel) -> bytes:
+    """A manifest as it is stored: with a hash of itself."""
     content = manifest.model_dump_json(indent=1).encode()
     return b'{"sha256": "%b", "manifest":\n%b}\n' % (
         hashlib.sha256(content).hexdigest().encode(),
@@ -152,14 +153,24 @@ def load(location: Location, archive_id: str) -> Manifest:
         if location.keys(f"{ROOT}/{archive_id}"):
             raise ArchiveDamaged(archive_id, "it has no manifest")
         raise _unknown(archive_id)
+    manifest = unsealed(stored, Manifest, archive_id)
+    if manifest.archive != archive_id:
+        raise ArchiveDamaged(archive_id, f"its manifest is that of {manifest.archive}")
+    return manifest
+
+
+def unsealed(stored: bytes, kind: type[_Manifest], archive_id: str) -> _Manifest:
+    """The manifest that was sealed so.
+
+    Raises:
+        ArchiveDamaged: it is altered, or no such manifest.
+    """
     try:
-        manifest = Manifest.model_validate(json.loads(stored)["manifest"])
+        manifest = kind.model_validate(json.loads(stored)["manifest"])
     except (ValueError, KeyError, TypeError, ValidationError) as error:
         raise ArchiveDamaged(archive_id, "its manifest cannot be read") from error
     if sealed(manifest) != stored:
         raise ArchiveDamaged(archive_id, "its manifest does not match its own hash")
-    if manifest.archive != archive_id:
-        raise ArchiveDamaged(archive_id, f"its manifest is that of {manifest.archive}")
     return manifest
 
 

@@ -18,8 +18,9 @@ from greenlang_vectors.quality.retrieval_metrics import read_qrels, read_queries
 from greenlang_vectors.quality.tuning import measure_recall
 from greenlang_vectors.search.engine import SearchEngine
 from greenlang_vectors.settings import Settings
-from greenlang_vectors.store import collections, leaves, namespaces, records
-from greenlang_vectors.store.collections import Collection, CollectionState
+from greenlang_vectors.store import collection_states, collections, leaves, namespaces, records
+from greenlang_vectors.store.collection_states import CollectionState
+from greenlang_vectors.store.collections import Collection
 from greenlang_vectors.store.database import Database
 from greenlang_vectors.store.records import SearchQuality
 
@@ -125,7 +126,7 @@ def compare(
     ]
     with database.connection() as connection:
         return [
-            Comparison(collections.state_of(connection, collection), figures)
+            Comparison(collection_states.state_of(connection, collection), figures)
             for collection, figures in zip(found, measured, strict=True)
         ]
 

@@ -1,5 +1,7 @@
 """Checks that hold the chunks against the text they were cut from.
 
+What came from Weaviate came as passages: there is no text to hold them against.
+
 They read one document at a time: cutting a text by characters costs PostgreSQL a walk from its
 beginning for every chunk (ten times the processor time in all, and minutes for a text of tens of
 megabytes), and only Python knows what the chunker took for white space.
@@ -40,6 +42,7 @@ def chunks_match_text(connection: psycopg.Connection, context: CheckContext) -> 
         FROM document_chunks c
         JOIN documents d ON d.namespace = c.namespace AND d.id = c.document_id
         WHERE c.namespace = %(namespace)s AND d.chunking_fingerprint IS NOT NULL
+          AND d.origin <> 'weaviate'
         ORDER BY c.document_id, c.chunk_index
         """,
     ):
@@ -80,6 +83,7 @@ def chunks_cover_text(connection: psycopg.Connection, context: CheckContext) -> 
         FROM document_chunks c
         JOIN documents d ON d.namespace = c.namespace AND d.id = c.document_id
         WHERE c.namespace = %(namespace)s AND c.level = 0 AND d.chunking_fingerprint IS NOT NULL
+          AND d.origin <> 'weaviate'
         ORDER BY c.document_id, c.start_char
         """,
     ):

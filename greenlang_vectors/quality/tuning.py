@@ -12,6 +12,7 @@ no width to find, is measured by its index, since that will serve when rows come
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -36,7 +37,8 @@ HNSW_WIDTHS = (10, 1000)
 """No search is narrower than what it returns, and pgvector takes none wider."""
 
 RESOLUTION = 8
-"""The width found is at most this part wider than one that misses."""
+"""Widths that are tried lie this part of their size apart, whatever width a search begins with:
+what is measured again is the same, so that only a change of the rows changes the width."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,9 +153,6 @@ def find_width(
 ) -> Tuning:
     """Find the narrowest search that reaches the target, to within an eighth.
 
-    Widths are doubled or halved from the one in use until one misses and one reaches, then
-    halved between. Recall is taken to grow with the width, as it does but for chance.
-
     Args:
         truths: the first is of questions without a filter.
         start: the width in use; it is always measured, if there is such a width.
@@ -166,35 +165,43 @@ def find_width(
             points[width] = measured(width, [truth.ask(index.widened(width)) for truth in truths])
         return points[width].bound >= target
 
-    width, reached = narrowest(reaches, min(max(start, widths[0]), widths[1]), *widths)
+    start = min(max(start, widths[0]), widths[1])
+    reaches(start)
+    width, reached = narrowest(reaches, start, ladder(*widths))
     return Tuning(width, reached, tuple(points[each] for each in sorted(points)))
 
 
+def ladder(lowest: int, highest: int) -> list[int]:
+    """The widths that are tried, from the lowest to the highest, each an eighth wider."""
+    widths = [lowest]
+    while widths[-1] < highest:
+        widths.append(min(highest, widths[-1] + max(1, widths[-1] // RESOLUTION)))
+    return widths
+
+
 def narrowest(
-    reaches: Callable[[int], bool], start: int, lowest: int, highest: int
+    reaches: Callable[[int], bool], start: int, widths: Sequence[int]
 ) -> tuple[int, bool]:
-    """The narrowest width that reaches, to within an eighth, and True; else the highest."""
-    if reaches(start):
-        good, bad = start, lowest - 1
-        while good > lowest:
-            narrower = max(lowest, good // 2)
-            if not reaches(narrower):
-                bad = narrower
-                break
-            good = narrower
-    else:
-        bad, good = start, min(highest, 2 * start)
-        while not reaches(good):
-            if good == highest:
-                return highest, False
-            bad, good = good, min(highest, 2 * good)
-    while good - bad > max(1, bad // RESOLUTION):
+    """The first of these widths that reaches, and True; else the last.
+
+    From the one nearest to `start` ever longer steps are taken, until one misses and one reaches,
+    then the steps are halved. Recall is taken to grow with the width, as it does but for chance.
+    """
+    step, good, bad = 1, len(widths), -1
+    place = bisect_left(widths, start)
+    while bad < place < good:
+        if reaches(widths[place]):
+            good, place = place, max(0, place - step)
+        else:
+            bad, place = place, min(len(widths) - 1, place + step)
+        step *= 2
+    while good - bad > 1 and good < len(widths):
         middle = (good + bad) // 2
-        if reaches(middle):
+        if reaches(widths[middle]):
             good = middle
         else:
             bad = middle
-    return good, True
+    return widths[min(good, len(widths) - 1)], good < len(widths)
 
 
 def measured(width: int, answered: Sequence[Answered]) -> Point:

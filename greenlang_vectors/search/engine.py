@@ -14,7 +14,7 @@ import psycopg
 from psycopg import IsolationLevel
 
 from greenlang_vectors.embedding.embedders import Embedders
-from greenlang_vectors.errors import ModelUnavailable, UsageError
+from greenlang_vectors.errors import ModelUnavailable, UnknownCollection, UsageError
 from greenlang_vectors.search import cursor, filters, ordering, passages
 from greenlang_vectors.search.arms import (
     Ranking,
@@ -110,7 +110,8 @@ class SearchEngine:
                 asked = Asked(request, collection, self._questions)
                 answer = self._answer(asked, seen, reranker)
             except psycopg.errors.UndefinedTable:
-                if known is None and self._stands(collection, request):
+                unchanged = partial(collections.unchanged, collection=collection)
+                if known is None and self._database.read(unchanged, fresh=request.fresh):
                     raise
             except (UsageError, ModelUnavailable):
                 if known is None:
@@ -123,26 +124,25 @@ class SearchEngine:
                 return answer
             known = None
 
-    def _stands(self, collection: Collection, request: SearchRequest) -> bool:
-        """Whether the collection has not been dropped."""
-        stands = partial(collections.stands, collection=collection)
-        return self._database.read(stands, fresh=request.fresh)
-
     def _find(self, request: SearchRequest) -> Collection | None:
-        def look_up(connection: psycopg.Connection) -> Collection | None:
-            if request.collection is not None:
-                return collections.get(connection, request.collection)
-            found = collections.serving(connection, request.namespace)
-            if found is None:
+        """The collection that is asked, an error of it naming none of other namespaces."""
+
+        def look_up(connection: psycopg.Connection) -> list[Collection]:
+            found = collections.list_all(connection, request.namespace)
+            if not found:
                 namespaces.get(connection, request.namespace)
             return found
 
-        found = self._database.read(look_up, fresh=request.fresh)
-        if found is not None and found.namespace != request.namespace:
-            raise UsageError(
-                f"The collection {found.name} is none of the namespace {request.namespace!r}."
-            )
-        return found
+        known = self._database.read(look_up, fresh=request.fresh)
+        for each in known:
+            if each.serving if request.collection is None else each.name == request.collection:
+                return each
+        if request.collection is None:
+            return None
+        raise UnknownCollection(
+            f"The namespace {request.namespace!r} has no collection {request.collection!r}.",
+            f"It has {', '.join(each.name for each in known) or 'none yet'}.",
+        )
 
     def _answer(self, asked: Asked, seen: Seen, reranker: Reranker | None) -> SearchAnswer:
         request = asked.request

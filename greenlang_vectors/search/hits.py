@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 from uuid import UUID
 
 from greenlang_vectors.search.cursor import Seen
@@ -16,8 +16,7 @@ Key = tuple[UUID, int]
 """A passage: its document and its place in it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
+class Hit(NamedTuple):
     """A passage that was found, and where; attributes as of `model.SearchResult`."""
 
     key: Key

@@ -1,7 +1,7 @@
 """Nearest neighbours in one leaf: the one place that orders by distance (PRD 8.1.1, 8.1.2).
 
-A search visits every range of segments of the leaf (`store.segments`), each by its index or by
-an exact scan, and merges what they find by exact distance.
+A search visits every range of segments of the leaf (`store.segments`), each by its index, its
+cells or an exact scan, and merges what they find by exact distance.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from greenlang_vectors.search.conditions import condition
 from greenlang_vectors.search.filters import Filter, metadata_keys
 from greenlang_vectors.search.layouts import Layout, Mark
 from greenlang_vectors.search.model import Candidate, Found
-from greenlang_vectors.search.statements import search_statement
+from greenlang_vectors.search.statements import cells_parameter, search_statement
 from greenlang_vectors.search.ways import Plan, Way
 from greenlang_vectors.store.index_settings import IndexSettings
 from greenlang_vectors.store.leaves import Leaf
@@ -74,12 +74,12 @@ def nearest(
             search.prepare(way)
         if filter is not None:
             _check_readable(filter, layout, leaf)
-        candidates, said = search.run(way), way.said
+        candidates, said = search.run(way, layout), way.said
         if len(candidates) < k and not way.exact:
             said += f"; it found {len(candidates)} of {k}, so rows were compared one by one"
             way = ways.exact(layout, k, filter, None)
             search.prepare(way)
-            candidates = search.run(way)
+            candidates = search.run(way, layout)
         return Found(candidates, said)
 
 
@@ -129,16 +129,26 @@ class _Search:
             {
                 "leaf": self._leaf.table.as_string(self._connection),
                 "namespace": self._leaf.namespace,
+                "collection": self._leaf.collection_id,
                 "ef_search": str(way.ef_search),
                 "patience": str(way.patience),
                 "probes": str(way.probes),
                 "planner": planner,
+                "plans": "auto" if self._filter or planner == "on" else "force_generic_plan",
             },
         ).fetchone()
-        return Mark() if row is None else Mark(row[0], tuple(row[1]), tuple(row[2]))
+        if row is None:
+            return Mark()
+        return Mark(row[0], tuple(row[1]), tuple(row[2]), tuple(row[3]), row[4])
 
-    def run(self, way: Way) -> list[Candidate]:
+    def run(self, way: Way, layout: Layout) -> list[Candidate]:
         """What the way finds, best first."""
+        query = np.asarray(self._parameters["query"])
+        cells = {
+            cells_parameter(part): layout.cells[part.cells].to_search(query, way.among)
+            for part in way.parts
+            if part.cells is not None
+        }
         if self._filter is None:
             statement = _unfiltered(self._leaf, self._index, way.parts)
         else:
@@ -147,7 +157,7 @@ class _Search:
             ).as_bytes(self._connection)
         rows = self._connection.execute(
             statement,
-            self._parameters | {"candidates": way.candidates},
+            self._parameters | cells | {"candidates": way.candidates},
             prepare=None if self._filter is None else False,  # a plan that fits these values
         )
         return [Candidate(*row) for row in rows]
@@ -181,6 +191,10 @@ _PREPARE = """
                  WHERE indrelid = c.oid AND indisvalid ORDER BY indexrelid),
            ARRAY(SELECT unnest(metadata_keys) FROM encrypted_namespaces
                  WHERE namespace = %(namespace)s),
+           ARRAY(SELECT id::text FROM embedding_cells
+                 WHERE collection_id = %(collection)s ORDER BY first_segment),
+           coalesce((SELECT open_segment FROM embedding_collections
+                     WHERE id = %(collection)s), 0),
            set_config('hnsw.ef_search', %(ef_search)s, true),
            set_config('hnsw.max_scan_tuples', %(patience)s, true),
            set_config('hnsw.scan_mem_multiplier', '4', true),
@@ -190,6 +204,7 @@ _PREPARE = """
            set_config('enable_seqscan', %(planner)s, true),
            set_config('enable_bitmapscan', %(planner)s, true),
            set_config('enable_sort', %(planner)s, true),
-           set_config('jit', 'off', true)
+           set_config('jit', 'off', true),
+           set_config('plan_cache_mode', %(plans)s, true)
     FROM pg_class c WHERE c.oid = to_regclass(%(leaf)s)
 """

@@ -7,7 +7,6 @@ how many hits a page holds.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from itertools import islice
 
 import numpy as np
@@ -82,7 +81,7 @@ def reranked(
     ordered: list[Hit] = []
     for start in range(0, len(hits), RERANKED):
         part = hits[start : start + RERANKED]
-        scored = [replace(hit, score=scores[hit.key]) for hit in part if hit.key in scores]
+        scored = [hit._replace(score=scores[hit.key]) for hit in part if hit.key in scores]
         ordered += [hit for hit in part if hit.key not in scores]
         ordered += sorted(scored, key=lambda hit: -hit.score)
     return ordered

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple, cast
 from uuid import UUID
 
 import numpy as np
@@ -15,7 +15,9 @@ from psycopg import sql
 from greenlang_vectors.documents.model import JSON
 from greenlang_vectors.search.hits import Hit, Key
 from greenlang_vectors.search.model import SearchResult
+from greenlang_vectors.store import collections
 from greenlang_vectors.store.collections import Collection
+from greenlang_vectors.store.encryption.cipher import Cipher
 from greenlang_vectors.store.encryption.columns import (
     ChunkColumns,
     EmbeddingColumns,
@@ -26,10 +28,11 @@ from greenlang_vectors.store.leaves import Leaf
 from greenlang_vectors.store.namespaces import partition
 
 
-@dataclass(frozen=True, slots=True)
-class Passage:
-    """A passage in clear; attributes as of `model.SearchResult`."""
+class Passage(NamedTuple):
+    """A passage, as `statement` gives it; attributes as of `model.SearchResult`."""
 
+    document_id: UUID
+    chunk_index: int
     id: UUID
     source_type: str
     document: str
@@ -39,20 +42,35 @@ class Passage:
     content: str
     metadata: dict[str, JSON]
 
+    def opened(self, cipher: Cipher) -> Passage:
+        """The passage in clear.
+
+        Raises:
+            SealBroken, KeyUnavailable: see `Cipher.open`.
+        """
+        place = self.document_id, self.chunk_index
+        chunk = ChunkColumns(self.content, self.heading_path).opened(cipher, *place)
+        embedding = EmbeddingColumns(None, self.metadata).opened(cipher, *place)
+        return self._replace(
+            title=open_title(cipher, self.document_id, self.title),
+            heading_path=chunk.heading_path,
+            content=chunk.content,
+            metadata=cast("dict[str, JSON]", embedding.metadata),
+        )
+
     def result(self, hit: Hit, rank: int) -> SearchResult:
         """The passage as an answer of this rank."""
-        document_id, chunk_index = hit.key
         return SearchResult(
             rank=rank,
             score=hit.score,
             id=self.id,
-            document_id=document_id,
+            document_id=self.document_id,
             source_type=self.source_type,
             document=self.document,
             title=self.title,
             page=self.page,
             heading_path=self.heading_path,
-            chunk_index=chunk_index,
+            chunk_index=self.chunk_index,
             content=self.content,
             metadata=self.metadata,
             vector_rank=hit.vector_rank,
@@ -68,64 +86,36 @@ class CollectionChanged(Exception):
 def load(
     connection: psycopg.Connection, collection: Collection, keys: Sequence[Key]
 ) -> dict[Key, Passage]:
-    """The passages of these keys that the collection holds, by key.
+    """The passages of these keys that the collection holds, in clear, by key.
 
     Raises:
         CollectionChanged: since it was looked up.
         SealBroken, KeyUnavailable: of an encrypted namespace.
     """
     leaf = collection.leaf
-    if not keys:
-        check_unchanged(connection, collection)
-        return {}
-    rows = connection.execute(
-        statement(leaf),
-        {
-            "namespace": leaf.namespace,
-            "collection": collection.id,
-            "documents": [document for document, _ in keys],
-            "chunks": [chunk for _, chunk in keys],
-        },
-    ).fetchall()
+    rows = []
+    if keys:
+        rows = connection.execute(
+            statement(leaf),
+            {
+                "namespace": leaf.namespace,
+                "collection": collection.id,
+                "documents": [document for document, _ in keys],
+                "chunks": [chunk for _, chunk in keys],
+            },
+        ).fetchall()
     if not rows:
-        check_unchanged(connection, collection)
+        if not collections.unchanged(connection, collection):
+            raise CollectionChanged
         return {}
     *_, encrypted, version = rows[0]
     if version != collection.version:
         raise CollectionChanged
+    found = {(row[0], row[1]): Passage._make(row[:-2]) for row in rows}
     cipher = cipher_of(connection, leaf.namespace) if encrypted else None
-    found = {}
-    for row in rows:
-        document, chunk, identity, source_type, metadata, key, title, page, path, content, *_ = row
-        passage = ChunkColumns(content, path)
-        if cipher is not None:
-            title = open_title(cipher, document, title)
-            passage = passage.opened(cipher, document, chunk)
-            metadata = EmbeddingColumns(None, metadata).opened(cipher, document, chunk).metadata
-        found[document, chunk] = Passage(
-            id=identity,
-            source_type=source_type,
-            document=key,
-            title=title,
-            page=page,
-            heading_path=passage.heading_path,
-            content=passage.content,
-            metadata=metadata,
-        )
-    return found
-
-
-def check_unchanged(connection: psycopg.Connection, collection: Collection) -> None:
-    """See that a collection is what it was when it was looked up.
-
-    Raises:
-        CollectionChanged: it is not.
-    """
-    row = connection.execute(
-        "SELECT xmin::text FROM embedding_collections WHERE id = %s", [collection.id]
-    ).fetchone()
-    if row != (collection.version,):
-        raise CollectionChanged
+    if cipher is None:
+        return found
+    return {key: passage.opened(cipher) for key, passage in found.items()}
 
 
 @lru_cache(maxsize=1000)
@@ -133,8 +123,8 @@ def statement(leaf: Leaf) -> bytes:
     """The SQL of `load`; its parameters are namespace, collection, documents and chunks."""
     composed = sql.SQL(
         """
-        SELECT e.source_id, e.chunk_index, e.id, e.source_type, e.metadata,
-               d.source_key, d.title, c.page_start, c.heading_path, c.content,
+        SELECT e.source_id, e.chunk_index, e.id, e.source_type, d.source_key, d.title,
+               c.page_start, c.heading_path, c.content, e.metadata,
                EXISTS (SELECT FROM encrypted_namespaces WHERE namespace = %(namespace)s),
                (SELECT xmin::text FROM embedding_collections WHERE id = %(collection)s)
         FROM unnest(%(documents)s::uuid[], %(chunks)s::integer[]) AS k (document_id, chunk_index)

@@ -23,8 +23,8 @@ def search_statement(
 ) -> sql.Composed:
     """The search over these ranges: of each by its index, or exactly where it has none.
 
-    Its parameters are query, k, candidates (how many rows an index gives) and those of `passing`,
-    a condition over `vector_embeddings AS e`.
+    Its parameters are query, k, candidates (how many rows an index gives), those that
+    `cells_parameter` names, and those of `passing`, a condition over `vector_embeddings AS e`.
     """
     return sql.SQL(
         """
@@ -41,18 +41,27 @@ def search_statement(
     )
 
 
+def cells_parameter(part: Segment) -> str:
+    """What the statement calls the cells to search in a range that lies in cells."""
+    return f"cells_{part.first}"
+
+
 def _exact(
     leaf: Leaf, index: IndexSettings, part: Segment, passing: sql.Composable
 ) -> sql.Composed:
-    """The nearest of one range among all its rows: no index orders by a sum."""
+    """The nearest of one range among the rows to compare: no index orders by a sum."""
+    cells: sql.Composable = EVERY_ROW
+    if part.cells is not None:
+        cells = sql.SQL("cell = ANY({}::smallint[])").format(sql.Placeholder(cells_parameter(part)))
     return sql.SQL(
-        "(SELECT source_id, chunk_index, {distance} AS distance FROM {table} AS e"
-        " WHERE {range} AND {passing} ORDER BY ({distance}) + 0, source_id, chunk_index"
+        "(SELECT source_id, chunk_index, ({distance}) + 0 AS distance FROM {table} AS e"
+        " WHERE {range} AND {cells} AND {passing} ORDER BY distance, source_id, chunk_index"
         " LIMIT %(k)s)"
     ).format(
         distance=exact_distance(index, leaf.dimensions),
         table=leaf.table,
         range=part.condition(),
+        cells=cells,
         passing=passing,
     )
 

@@ -54,11 +54,12 @@ class Way:
     """One way of finding the nearest.
 
     Attributes:
-        parts: the ranges to visit, each by its index or, where it has none, exactly.
+        parts: the ranges to visit, each by its index, its cells or, where it has neither, exactly.
         said: the way in words.
         candidates: how many rows each index has to give.
         ef_search, patience: of HNSW: the breadth, and after how many rows it gives up.
         probes: of IVFFlat.
+        among: of so many nearest the cells to search are to hold their share.
     """
 
     parts: tuple[Segment, ...]
@@ -67,11 +68,12 @@ class Way:
     ef_search: int = 1
     patience: int = PATIENCE
     probes: int = 1
+    among: float = 0
 
     @property
     def exact(self) -> bool:
         """Whether every row that passes is compared."""
-        return all(part.index is None for part in self.parts)
+        return all(part.exact for part in self.parts)
 
 
 def choose(
@@ -90,13 +92,14 @@ def choose(
         index: metric, storage and probes of the collection.
         held: how many rows pass the filter; None for every one, or where the plan is exact.
     """
-    if plan == "exact" or all(part.index is None for part in layout.parts):
+    if plan == "exact" or all(part.exact for part in layout.parts):
         return exact(layout, k, filter, held)
     held = held or Selectivity(layout.rows, layout.rows, layout.rows)
     visits = k * held.rows / max(held.passing, 0.5)
-    exact_us = min(FETCH_US * held.reached, SCAN_US * held.rows)
+    unindexed = max(0.0, held.rows - layout.indexed)
+    exact_us = min(FETCH_US * held.reached + SCAN_US * unindexed, SCAN_US * held.rows)
     way = _by_index(layout, index, k, ef_search, filter, visits, exact_us)
-    if plan == "auto" and exact_us <= _index_us(way, visits):
+    if plan == "auto" and exact_us <= _index_us(way, layout, visits, unindexed):
         return exact(layout, k, filter, held)
     return way if filter is None else replace(way, said=f"{way.said}; {_passing(held)}")
 
@@ -125,7 +128,7 @@ def _by_index(
     """Search the indexes, a graph no longer than twice the time an exact search would take."""
     served = [part.index for part in layout.parts if part.index is not None]
     storages = {found.storage for found in served}
-    candidates = min(max(RERANKED[s] for s in storages) * k, max(k, MAX_EF_SEARCH))
+    candidates = min(max((RERANKED[s] for s in storages), default=1) * k, max(k, MAX_EF_SEARCH))
     width, patience = ef_search, max(PATIENCE, 2 * k)
     if filter is not None:
         width = max(width, ceil(min(WIDENED * visits, MAX_EF_SEARCH)))
@@ -136,19 +139,23 @@ def _by_index(
         "hnsw": f"hnsw, ef_search {width}",
         "ivfflat": f"ivfflat, {probes} probes",
     }
+    said = [words[kind] for kind in sorted({found.kind for found in served})]
+    said += ["cells"] if any(part.cells for part in layout.parts) else []
     return Way(
         layout.parts,
-        " and ".join(words[kind] for kind in sorted({found.kind for found in served})),
+        " and ".join(said),
         candidates=candidates,
         ef_search=width,
         patience=min(patience, 2**31 - 1),
         probes=probes,
+        among=visits,
     )
 
 
-def _index_us(way: Way, visits: float) -> float:
+def _index_us(way: Way, layout: Layout, visits: float, unindexed: float) -> float:
     """Microseconds by index, in each of which a search visits so many rows to find k."""
-    total = 0.0
+    shares = [layout.cells[part.cells].share(visits) for part in way.parts if part.cells]
+    total = SCAN_US * unindexed * max(shares, default=0.0)
     for part in way.parts:
         if part.index is None:
             continue

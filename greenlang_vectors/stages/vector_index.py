@@ -29,7 +29,7 @@ class IndexReport:
         names: the indexes that serve, oldest rows first.
         built, dropped: what this run did to get there; nothing if it was right already.
         rows: embeddings of the leaf.
-        tail_rows: those of them that are scanned exactly, or by the tail's own index.
+        tail_rows: those of them above every index, which are searched by cells, or exactly.
         size_bytes: of all indexes on disk.
     """
 

@@ -1,9 +1,10 @@
-"""Where bulk rows are copied to."""
+"""Bulk rows, and where they are copied to."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import psycopg
 from psycopg import sql
@@ -39,3 +40,27 @@ def landing(
         )
     )
     connection.execute(sql.SQL("DROP TABLE {}").format(_LANDING))
+
+
+def copy_rows(
+    connection: psycopg.Connection,
+    table: str,
+    columns: Mapping[str, str],
+    rows: Iterable[tuple[Any, ...]],
+) -> None:
+    """COPY rows into a table, within the open transaction.
+
+    Args:
+        columns: the type of each, by name, in the order of the rows' values.
+    """
+    names = sql.SQL(", ").join(map(sql.Identifier, columns))
+    with (
+        landing(connection, sql.Identifier(table), list(columns)) as target,
+        connection.cursor() as cursor,
+        cursor.copy(
+            sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)").format(target, names)
+        ) as copy,
+    ):
+        copy.set_types(list(columns.values()))
+        for row in rows:
+            copy.write_row(row)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import cast
+from typing import Any, cast
 from uuid import UUID
 
 import psycopg
-from psycopg import sql
 
 from greenlang_vectors.chunking.model import Chunk
 from greenlang_vectors.store import embeddings
-from greenlang_vectors.store.bulk import landing
+from greenlang_vectors.store.bulk import copy_rows
 from greenlang_vectors.store.encryption.cipher import Cipher
 from greenlang_vectors.store.encryption.columns import ChunkColumns
 
@@ -31,8 +30,6 @@ _COLUMNS = {
     "heading_path": "text[]",
     "language": "varchar",
 }
-_COLUMN_LIST = sql.SQL(", ").join(map(sql.Identifier, _COLUMNS))
-_COPY = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)")
 
 
 def replace(
@@ -115,38 +112,48 @@ def replace_all(
                 [namespace, list(chunks)],
             ).fetchall()
         )
-        with (
-            landing(connection, sql.Identifier("document_chunks"), list(_COLUMNS)) as table,
-            connection.cursor() as cursor,
-            cursor.copy(_COPY.format(table, _COLUMN_LIST)) as copy,
-        ):
-            copy.set_types(list(_COLUMNS.values()))
-            for document, chunk, content_hash in rows:
-                columns = ChunkColumns(chunk.content, list(chunk.heading_path))
-                if cipher is not None:
-                    columns = columns.sealed(cipher, document, chunk.index)
-                copy.write_row(
-                    (
-                        namespace,
-                        document,
-                        chunk.index,
-                        chunk.level,
-                        chunk.parent_index,
-                        columns.content,
-                        content_hash,
-                        chunk.token_count,
-                        chunk.start,
-                        chunk.end,
-                        chunk.page_start,
-                        chunk.page_end,
-                        columns.heading_path,
-                        languages[document] if chunk.level == 0 else None,
-                    )
-                )
+        copy_rows(
+            connection,
+            "document_chunks",
+            _COLUMNS,
+            (
+                _row(namespace, document, chunk, content_hash, languages[document], cipher)
+                for document, chunk, content_hash in rows
+            ),
+        )
         connection.execute(
             "UPDATE documents SET chunking_fingerprint = %s WHERE namespace = %s AND id = ANY(%s)",
             [fingerprint, namespace, list(chunks)],
         )
+
+
+def _row(
+    namespace: str,
+    document: UUID,
+    chunk: Chunk,
+    content_hash: str,
+    language: str | None,
+    cipher: Cipher | None,
+) -> tuple[Any, ...]:
+    columns = ChunkColumns(chunk.content, list(chunk.heading_path))
+    if cipher is not None:
+        columns = columns.sealed(cipher, document, chunk.index)
+    return (
+        namespace,
+        document,
+        chunk.index,
+        chunk.level,
+        chunk.parent_index,
+        columns.content,
+        content_hash,
+        chunk.token_count,
+        chunk.start,
+        chunk.end,
+        chunk.page_start,
+        chunk.page_end,
+        columns.heading_path,
+        language if chunk.level == 0 else None,
+    )
 
 
 def totals(connection: psycopg.Connection, namespace: str) -> tuple[int, int, int]:

@@ -6,6 +6,8 @@ each namespace's serves; the others are filled beside it until one of them is sw
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,17 +20,15 @@ from psycopg import sql
 from psycopg.rows import class_row
 
 from greenlang_vectors.errors import UnknownCollection, UsageError
-from greenlang_vectors.store import collection_locks, leaves, namespaces
+from greenlang_vectors.store import collection_locks, namespaces, weaviate_migrations
 from greenlang_vectors.store.collection_locks import changing
 from greenlang_vectors.store.completeness import (
     DEAD_LETTER_STAGE,
     check_finished,
     dead_letter_ending,
-    unfinished,
 )
 from greenlang_vectors.store.index_settings import IndexSettings
-from greenlang_vectors.store.leaves import Leaf, drop_leaf, ensure_leaf
-from greenlang_vectors.store.records import newest_search_quality
+from greenlang_vectors.store.leaves import DEFAULT_INDEX, Leaf, drop_leaf, ensure_leaf
 
 SUPPLIED = "supplied:"
 """`Collection.model_source` of a collection whose vectors an application supplies: no model is
@@ -90,27 +90,6 @@ class Collection:
         return self.index.widened(self.search_width)
 
 
-@dataclass(frozen=True, slots=True)
-class CollectionState:
-    """What a collection holds.
-
-    Attributes:
-        rows: its embeddings.
-        chunks: the chunks it should have an embedding of.
-        missing: those it has none of (see `unfinished`).
-        table_bytes, index_bytes: on disk: rows with their keys, and the indexes for searching.
-        recall_at_10: its newest measurement; None before the first.
-    """
-
-    collection: Collection
-    rows: int
-    chunks: int
-    missing: int
-    table_bytes: int
-    index_bytes: int
-    recall_at_10: float | None
-
-
 def get(connection: psycopg.Connection, name: str) -> Collection:
     """The collection of this name.
 
@@ -136,41 +115,25 @@ def serving(connection: psycopg.Connection, namespace: str) -> Collection | None
     return found[0] if found else None
 
 
-def state_of(connection: psycopg.Connection, collection: Collection) -> CollectionState:
-    """What a collection holds now."""
-    missing, chunks = unfinished(connection, collection.leaf)
-    measured = newest_search_quality(connection, collection.leaf)
-    total, indexed = cast(
-        "tuple[int, int]",
-        connection.execute(
-            """
-            SELECT coalesce(pg_total_relation_size(leaf), 0),
-                   coalesce((SELECT sum(pg_relation_size(indexrelid)) FROM pg_index
-                             JOIN pg_class c ON c.oid = indexrelid
-                             JOIN pg_am a ON a.oid = c.relam
-                             WHERE indrelid = leaf AND amname IN ('hnsw', 'ivfflat')), 0)::bigint
-            FROM to_regclass(%s) AS leaf
-            """,
-            [collection.leaf.table.as_string(connection)],
-        ).fetchone(),
-    )
-    return CollectionState(
-        collection=collection,
-        rows=leaves.count(connection, collection.leaf),
-        chunks=chunks,
-        missing=missing,
-        table_bytes=total - indexed,
-        index_bytes=indexed,
-        recall_at_10=None if measured is None else measured.recall_at_10,
-    )
-
-
 def stands(connection: psycopg.Connection, collection: Collection) -> bool:
     """Whether a collection has not been dropped."""
     return collection.id in {each.id for each in list_all(connection, collection.namespace)}
 
 
-def ensure_first(connection: psycopg.Connection, leaf: Leaf, model_source: str) -> None:
+def unchanged(connection: psycopg.Connection, collection: Collection) -> bool:
+    """Whether a collection is what it was when it was read: neither dropped nor changed."""
+    row = connection.execute(
+        "SELECT xmin::text FROM embedding_collections WHERE id = %s", [collection.id]
+    ).fetchone()
+    return row == (collection.version,)
+
+
+def ensure_first(
+    connection: psycopg.Connection,
+    leaf: Leaf,
+    model_source: str,
+    index: IndexSettings = DEFAULT_INDEX,
+) -> None:
     """Give a namespace that none serves its first, which does.
 
     Raises:
@@ -184,10 +147,18 @@ def ensure_first(connection: psycopg.Connection, leaf: Leaf, model_source: str) 
                         f"An application supplies the vectors of the collection {each.name}.",
                         "Drop it, and let the application give its model another name.",
                     )
-            _make(connection, leaf, IndexSettings(), model_source, None)
+            _make(connection, leaf, index, model_source, None)
 
 
-def ensure_supplied(connection: psycopg.Connection, leaf: Leaf) -> Collection:
+def supplied_fingerprint(leaf: Leaf) -> str:
+    """Names what supplied vectors were made with, as far as is known here (32 hex digits)."""
+    said = json.dumps([SUPPLIED, leaf.model, leaf.dimensions])
+    return hashlib.sha256(said.encode()).hexdigest()[:32]
+
+
+def ensure_supplied(
+    connection: psycopg.Connection, leaf: Leaf, index: IndexSettings = DEFAULT_INDEX
+) -> Collection:
     """The collection of the vectors that an application supplies, made on first use.
 
     Raises:
@@ -198,7 +169,7 @@ def ensure_supplied(connection: psycopg.Connection, leaf: Leaf) -> Collection:
     name = f"{leaf.namespace}/{leaf.model}"
     if not (found := _read(connection, sql.SQL("name = %s"), [name])):
         with changing(connection, leaf.namespace):
-            _make(connection, leaf, IndexSettings(), SUPPLIED, None)
+            _make(connection, leaf, index, SUPPLIED, None)
         found = [get(connection, name)]
     [collection] = found
     if not collection.supplied or collection.dimensions != leaf.dimensions:
@@ -287,7 +258,8 @@ def drop(connection: psycopg.Connection, name: str) -> None:
     """Remove a collection with its leaf, jobs, measurements and dead letters, in one transaction.
 
     Raises:
-        UsageError: it is unknown, serves, or is being indexed; nothing was changed.
+        UsageError: it is unknown, serves, is being indexed, or a move from Weaviate fills it;
+            nothing was changed.
         GreenLangError: a long transaction holds the namespace's tables.
     """
     collection = get(connection, name)
@@ -301,6 +273,9 @@ def drop(connection: psycopg.Connection, name: str) -> None:
                 f"The collection {name} serves {collection.namespace}.",
                 "Switch to another collection first.",
             )
+        weaviate_migrations.check_unmapped(
+            connection, collection.namespace, collection.model, collection.model_source
+        )
         if connection.execute(
             "SELECT FROM pg_stat_progress_create_index WHERE relid = to_regclass(%s)",
             [collection.leaf.table.as_string(connection)],

@@ -1,4 +1,8 @@
-"""Documents that applications wrote themselves, as the tables hold them (`origin` 'sdk')."""
+"""Documents that applications may write, as the tables hold them.
+
+Those that an application put have `origin` 'sdk'; those that came from Weaviate keep 'weaviate'
+until an application puts them.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,8 @@ from greenlang_vectors.store.encryption.cipher import Cipher
 from greenlang_vectors.store.encryption.columns import open_content, open_metadata, open_title
 
 ORIGIN = "sdk"
+ORIGINS = [ORIGIN, "weaviate"]
+"""Of the documents that are the applications' own; the others are a source's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +75,9 @@ def load(
 ) -> dict[UUID, Stored]:
     """Those of the documents that are there.
 
+    The passages of one that came from Weaviate have metadata of their own: its metadata is what
+    all of them share.
+
     Args:
         cipher: that of an encrypted namespace.
 
@@ -78,14 +87,23 @@ def load(
     with connection.cursor(row_factory=class_row(Stored)) as cursor:
         rows = cursor.execute(
             """
-            SELECT d.id, d.source_key, d.title, d.metadata,
+            SELECT d.id, d.source_key, d.title,
+                   CASE WHEN d.origin = 'weaviate' THEN (
+                       SELECT coalesce(jsonb_object_agg(key, value), '{}') FROM (
+                           SELECT key, value
+                           FROM (SELECT metadata, count(*) OVER () AS passages
+                                 FROM vector_embeddings e
+                                 WHERE e.namespace = d.namespace AND e.source_id = d.id) e,
+                                jsonb_each(metadata)
+                           GROUP BY key, value, passages HAVING count(*) = passages) shared)
+                        ELSE d.metadata END AS metadata,
                    array_agg(c.content ORDER BY c.chunk_index) AS texts
             FROM documents d
             JOIN document_chunks c ON c.namespace = d.namespace AND c.document_id = d.id
-            WHERE d.namespace = %s AND d.id = ANY(%s) AND d.origin = %s
+            WHERE d.namespace = %s AND d.id = ANY(%s) AND d.origin = ANY(%s)
             GROUP BY d.namespace, d.id
             """,
-            [namespace, list(identities), ORIGIN],
+            [namespace, list(identities), ORIGINS],
         ).fetchall()
     return {row.id: row if cipher is None else _opened(cipher, row) for row in rows}
 
@@ -93,8 +111,8 @@ def load(
 def identities(connection: psycopg.Connection, namespace: str, source_type: str) -> list[UUID]:
     """All documents of a source type."""
     rows = connection.execute(
-        "SELECT id FROM documents WHERE namespace = %s AND source_type = %s AND origin = %s",
-        [namespace, source_type, ORIGIN],
+        "SELECT id FROM documents WHERE namespace = %s AND source_type = %s AND origin = ANY(%s)",
+        [namespace, source_type, ORIGINS],
     )
     return [identity for (identity,) in rows]
 

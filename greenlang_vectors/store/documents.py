@@ -53,7 +53,7 @@ _SAVE = """
         extraction_version, language)
     VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
     ON CONFLICT (namespace, id) DO UPDATE SET
-        title = excluded.title, media_type = excluded.media_type,
+        origin = excluded.origin, title = excluded.title, media_type = excluded.media_type,
         size_bytes = excluded.size_bytes, file_hash = excluded.file_hash,
         text = excluded.text, text_hash = excluded.text_hash,
         characters = excluded.characters, page_starts = excluded.page_starts,

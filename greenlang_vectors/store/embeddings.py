@@ -96,7 +96,11 @@ def pending(
         chunks = cursor.execute(
             """
             SELECT d.source_type, c.document_id, c.chunk_index, c.content, c.content_hash,
-                   CASE WHEN d.origin = 'sdk' THEN nullif(d.metadata, '{}') END AS metadata
+                   CASE d.origin WHEN 'sdk' THEN nullif(d.metadata, '{}')
+                       WHEN 'weaviate' THEN (
+                           SELECT nullif(e.metadata, '{}') FROM vector_embeddings e
+                           WHERE e.namespace = %(namespace)s AND e.source_id = c.document_id
+                             AND e.chunk_index = c.chunk_index LIMIT 1) END AS metadata
             FROM embedding_work w
             JOIN document_chunks c ON c.namespace = %(namespace)s
                 AND c.document_id = w.document_id AND c.chunk_index = w.chunk_index

@@ -28,7 +28,7 @@ class IndexHealth:
     """One index, or the tail that has none.
 
     Attributes:
-        name: None for rows that are scanned exactly.
+        name: None for rows that have none, and are searched by cells or compared.
         rows: rows of the leaf in its range now.
         bloat: its size over what so many rows need; None where it has no size.
         dead_share: dead rows of the whole leaf over all, as PostgreSQL's statistics know them.
@@ -86,7 +86,7 @@ def _judged(
             advice = "many dead rows: VACUUM the leaf, then greenlang-vectors indexes rebuild"
     return IndexHealth(
         name=None if index is None else index.name,
-        kind="exact scan" if index is None else index.kind,
+        kind="no index" if index is None else index.kind,
         storage="" if index is None else index.storage,
         first=part.first,
         last=part.last,

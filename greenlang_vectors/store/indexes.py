@@ -44,20 +44,19 @@ class IndexDefinition:
     Attributes:
         settings: nothing of them is left to a default that its kind needs.
         family: see `family`.
-        first, last: the segments it covers; None for all that will come.
+        first, last: the segments it covers.
     """
 
     leaf: Leaf
     settings: IndexSettings
     family: str
     first: int
-    last: int | None
+    last: int
 
     @property
     def name(self) -> str:
         """Another leaf, other settings or another range is another name."""
-        end = "open" if self.last is None else self.last
-        return f"{self.family}_{self.first}_{end}"
+        return f"{self.family}_{self.first}_{self.last}"
 
     def statement(self) -> sql.Composed:
         """CREATE INDEX CONCURRENTLY."""
@@ -69,14 +68,10 @@ class IndexDefinition:
             if settings.kind == "hnsw"
             else sql.SQL("lists = {}").format(sql.Literal(settings.lists))
         )
-        upper = (
-            sql.SQL("")
-            if self.last is None
-            else sql.SQL(" AND segment <= {}").format(sql.Literal(self.last))
-        )
         return sql.SQL(
             "CREATE INDEX CONCURRENTLY {name} ON {table} USING {kind} "
-            "({expression} {operators}) WITH ({options}) WHERE segment >= {first}{upper}"
+            "({expression} {operators}) WITH ({options}) "
+            "WHERE segment >= {first} AND segment <= {last}"
         ).format(
             name=sql.Identifier(self.name),
             table=self.leaf.table,
@@ -85,7 +80,7 @@ class IndexDefinition:
             operators=operator_class(settings),
             options=options,
             first=sql.Literal(self.first),
-            upper=upper,
+            last=sql.Literal(self.last),
         )
 
 

@@ -1,40 +1,51 @@
-"""Keeping a leaf's ANN indexes in step with its rows, in the background (see `segments`).
+"""Keeping a leaf's ANN indexes and cells in step with its rows, in the background (`segments`).
 
-A tail of some rows is scanned exactly. Once it is longer, an IVFFlat index without an end covers
-it within seconds and takes new rows as they come; then it is sealed, gets the index the
-collection wants (minutes, for a graph) together with the newer segments that are not much
-larger, and the IVFFlat index goes.
+A tail of some rows is compared whole. Once it is longer, the leaf has cells, so that a search
+compares few of its rows; then it is sealed and gets the index the collection wants (minutes, for
+a graph) together with the newer segments that are not much larger. While rows stream in faster
+than a graph takes them, the graph is left until they no longer do: it would take the processor
+from those who write and search, and its tail would be longer in the end than before.
 """
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, replace
-from math import sqrt
 
 import psycopg
 
 from greenlang_vectors.progress import Progress, silent
 from greenlang_vectors.settings import Settings
-from greenlang_vectors.store import filter_indexes, indexes, leaves, segments
+from greenlang_vectors.store import (
+    cell_training,
+    cells,
+    filter_indexes,
+    indexes,
+    leaves,
+    namespaces,
+    segments,
+)
 from greenlang_vectors.store.database import Database
-from greenlang_vectors.store.index_estimates import fitting
-from greenlang_vectors.store.index_settings import MAX_DIMENSIONS, IndexSettings, resolved
+from greenlang_vectors.store.index_estimates import estimate, fitting
+from greenlang_vectors.store.index_settings import IndexSettings, resolved
 from greenlang_vectors.store.indexes import IndexDefinition
 from greenlang_vectors.store.leaves import Leaf
 from greenlang_vectors.store.locks import exclusive
 from greenlang_vectors.store.segments import Segment
 
 EXACT_ROWS = 2_000
-"""A tail of at most this many rows is scanned exactly (1 to 2 ms) and not sealed."""
+"""A tail of at most this many rows is compared whole (1 to 2 ms) and not sealed; a leaf of at
+most this many needs no cells."""
 
-COVERED_ROWS = EXACT_ROWS
-"""A tail of more rows gets an IVFFlat index of its own before anything that takes longer."""
+OUTGROWN = 4
+"""Cells are trained anew when the leaf has this many times the rows they were trained for."""
 
-TAIL_GROWTH = 8
-"""An IVFFlat tail gets lists for this many times its rows; beyond that it is trained again."""
+STREAMING_ROWS = 1_000_000
+"""A tail of more rows is sealed and indexed even while rows stream in."""
 
-TAIL_ROWS_PER_LIST = 15
-"""It is trained with at least so many rows a list: few, since more are on their way."""
+OBSERVED_SECONDS = 1.5
+"""How fast rows come in is watched so long, and again: writers report theirs once a second, so a
+stream shows both times, and what ended just now but once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +55,7 @@ class MaintenanceReport:
     Attributes:
         built, dropped: names of indexes.
         segments: how the leaf is searched now.
-        tail_rows: rows above every index but that of the tail.
+        tail_rows: rows above every index.
     """
 
     built: tuple[str, ...]
@@ -53,12 +64,15 @@ class MaintenanceReport:
     tail_rows: int
 
 
-def due(connection: psycopg.Connection, leaf: Leaf) -> bool:
+def due(connection: psycopg.Connection, leaf: Leaf, settings: Settings) -> bool:
     """Whether `maintain` would have something to do because of rows that came in."""
     layout = segments.cover(segments.on_leaf(connection, leaf))
-    tail = Segment(_covered(layout), None, None)
+    tail = Segment(segments.tail_start(layout), None, None)
     enough = EXACT_ROWS if len(layout) > 1 else 0
-    return segments.rows_in(connection, leaf, tail) > enough
+    if not segments.holds_more(connection, leaf, tail, enough):
+        return False
+    work = _Work(connection, leaf, settings)
+    return work.wants_cells() or not work.streaming(tail)
 
 
 def maintain(
@@ -75,14 +89,16 @@ def maintain(
         IndexBuildFailed: a build broke off; what served before serves on.
     """
     with database.connect() as connection, exclusive(connection, "index build"):
-        work = _Work(connection, database, leaf, settings, progress)
+        work = _Work(connection, leaf, settings)
         work.remove_invalid()
-        work.cover_tail()
-        work.index_tail()
+        if work.wants_cells():
+            work.train_cells()
+        work.index_tail(database, progress)
         work.drop_superseded()
         layout = segments.cover(segments.on_leaf(connection, leaf))
         filter_indexes.follow(connection, leaf, layout)
-        tail = Segment(_covered(layout), None, None)
+        tail = Segment(segments.tail_start(layout), None, None)
+        cells.forget(connection, leaf, tail.first)
         return MaintenanceReport(
             built=tuple(work.built),
             dropped=tuple(work.dropped),
@@ -91,27 +107,16 @@ def maintain(
         )
 
 
-def _covered(layout: list[Segment]) -> int:
-    """The first segment above every range that is served by an index with an end."""
-    return 1 + max(
-        (s.last for s in layout if s.index is not None and s.last is not None), default=-1
-    )
-
-
 class _Work:
     def __init__(
         self,
         connection: psycopg.Connection,
-        database: Database,
         leaf: Leaf,
         settings: Settings,
-        progress: Progress,
     ) -> None:
         self._connection = connection
-        self._database = database
         self._leaf = leaf
         self._settings = settings
-        self._progress = progress
         self._wanted = leaves.index_settings(connection, leaf)
         self.built: list[str] = []
         self.dropped: list[str] = []
@@ -122,39 +127,58 @@ class _Work:
             if not index.valid:
                 self._drop(index.name)
 
-    def cover_tail(self) -> None:
-        """Give a long tail an IVFFlat index that takes new rows as they come.
+    def wants_cells(self) -> bool:
+        """Whether the leaf has rows enough for cells and none, or has outgrown those it has."""
+        row = self._connection.execute(
+            "SELECT rows FROM embedding_cells WHERE collection_id = %s"
+            " ORDER BY first_segment DESC LIMIT 1",
+            [self._leaf.collection_id],
+        ).fetchone()
+        enough = EXACT_ROWS if row is None else OUTGROWN * row[0] - 1
+        return leaves.about(self._connection, self._leaf) > enough
 
-        Where the tail has outgrown it by then, another: what follows may take minutes.
-        """
-        while self._cover():
-            pass
+    def train_cells(self) -> None:
+        """Give the rows that come from now on cells trained with those that are there."""
+        rows = leaves.count(self._connection, self._leaf)
+        promised = namespaces.get(self._connection, self._leaf.namespace).recall_target
+        vectors = cell_training.sample(self._connection, self._leaf, rows)
+        trained = cell_training.train(vectors, self._wanted.metric, rows=rows, recall=promised)
+        cells.begin(self._connection, self._leaf, trained, rows)
 
-    def _cover(self) -> bool:
-        found = self._found()
-        start = _covered(segments.cover(found))
-        rows = segments.rows_in(self._connection, self._leaf, Segment(start, None, None))
-        endless = [i for i in found if i.last is None]
-        tail = self._fitting(_tail_settings(self._wanted, self._leaf.dimensions, rows))
-        enough = any(i.first >= start and (tail.lists or 1) < 2 * (i.lists or 1) for i in endless)
-        if rows <= COVERED_ROWS or enough:
+    def streaming(self, tail: Segment) -> bool:
+        """Whether a long tail grows faster than the index over it would be built."""
+        if not segments.holds_more(self._connection, self._leaf, tail, EXACT_ROWS):
             return False
-        family = indexes.family(self._leaf, tail)
-        self._build(IndexDefinition(self._leaf, tail, family, start, None), rows)
-        for index in endless:
-            self._drop(index.name)
-        return True
+        chosen = resolved(self._wanted, self._settings.index, EXACT_ROWS)
+        built = estimate(self._connection, chosen, self._leaf.dimensions, EXACT_ROWS)
+        for _ in range(2):
+            before = self._written()
+            time.sleep(OBSERVED_SECONDS)
+            if (self._written() - before) / OBSERVED_SECONDS <= built.rows / built.seconds:
+                return False
+        indexed = sum(i.rows for i in self._found())
+        return leaves.about(self._connection, self._leaf) - indexed <= STREAMING_ROWS
 
-    def index_tail(self) -> None:
+    def _written(self) -> int:
+        row = self._connection.execute(
+            "SELECT n_tup_ins + n_tup_upd FROM pg_stat_user_tables WHERE relid = to_regclass(%s)",
+            [self._leaf.table.as_string(self._connection)],
+        ).fetchone()
+        return 0 if row is None else int(row[0])
+
+    def index_tail(self, database: Database, progress: Progress) -> None:
         """Seal the tail and give it, with segments not much larger, the index that is wanted."""
         family = wanted_family(self._connection, self._leaf, self._settings)
-        closed = [i for i in self._found() if i.last is not None]
-        current = [i for i in closed if i.name.startswith(family)]
+        current = [i for i in self._found() if i.name.startswith(family)]
         layout = [s for s in segments.cover(current) if s.index is not None]
-        start = _covered(layout)
-        tail = segments.rows_in(self._connection, self._leaf, Segment(start, None, None))
-        if tail <= (EXACT_ROWS if layout else 0):
+        start = segments.tail_start(layout)
+        above = Segment(start, None, None)
+        enough = EXACT_ROWS if layout else 0
+        if not segments.holds_more(self._connection, self._leaf, above, enough):
             return
+        if self.streaming(above):
+            return
+        tail = segments.rows_in(self._connection, self._leaf, above)
         sizes = [s.index.rows for s in layout if s.index is not None]
         place = segments.merge_from(sizes, tail)
         first = layout[place].first if place < len(layout) else start
@@ -163,20 +187,17 @@ class _Work:
         chosen = resolved(self._wanted, self._settings.index, rows)
         if self._wanted.lists is None:
             chosen = self._fitting(chosen)
-        self._build(IndexDefinition(self._leaf, chosen, family, first, last), rows)
+        definition = IndexDefinition(self._leaf, chosen, family, first, last)
+        indexes.build(self._connection, database, definition, rows, self._settings, progress)
+        leaves.analyze(self._connection, self._leaf)
+        self.built.append(definition.name)
 
     def drop_superseded(self) -> None:
-        """Drop what nothing needs: narrower forerunners, other settings, a tail now indexed."""
+        """Drop what nothing needs: narrower forerunners, other settings."""
         found = self._found()
         serving = {s.index.name for s in segments.cover(found) if s.index is not None}
-        closed = [i for i in found if i.last is not None]
-        start = _covered(segments.cover(closed))
-        tail_rows = segments.rows_in(self._connection, self._leaf, Segment(start, None, None))
         for index in found:
-            old_tail = index.last is None and index.first < start
-            if old_tail and tail_rows > COVERED_ROWS:
-                continue
-            if old_tail or index.name not in serving:
+            if index.name not in serving:
                 self._drop(index.name)
 
     def _fitting(self, chosen: IndexSettings) -> IndexSettings:
@@ -186,27 +207,9 @@ class _Work:
     def _found(self) -> list[segments.AnnIndex]:
         return [i for i in segments.on_leaf(self._connection, self._leaf) if i.valid]
 
-    def _build(self, definition: IndexDefinition, rows: int) -> None:
-        indexes.build(
-            self._connection, self._database, definition, rows, self._settings, self._progress
-        )
-        leaves.analyze(self._connection, self._leaf)
-        self.built.append(definition.name)
-
     def _drop(self, name: str) -> None:
         indexes.drop(self._connection, name)
         self.dropped.append(name)
-
-
-def _tail_settings(wanted: IndexSettings, dimensions: int, rows: int) -> IndexSettings:
-    """IVFFlat with lists for a tail that will grow several times before it is trained again."""
-    half = wanted.storage == "halfvec" or dimensions > MAX_DIMENSIONS["vector"]
-    return IndexSettings(
-        metric=wanted.metric,
-        kind="ivfflat",
-        storage="halfvec" if half else "vector",
-        lists=max(1, min(rows // TAIL_ROWS_PER_LIST, round(sqrt(TAIL_GROWTH * rows)))),
-    )
 
 
 def problems(connection: psycopg.Connection, leaf: Leaf, settings: Settings) -> list[str]:
@@ -217,10 +220,10 @@ def problems(connection: psycopg.Connection, leaf: Leaf, settings: Settings) -> 
     said += [
         f"{i.name} was built with other settings"
         for i in found
-        if i.valid and i.last is not None and not i.name.startswith(family)
+        if i.valid and not i.name.startswith(family)
     ]
-    if due(connection, leaf):
-        tail = Segment(_covered(segments.cover(found)), None, None)
+    if due(connection, leaf, settings):
+        tail = Segment(segments.tail_start(segments.cover(found)), None, None)
         said.append(f"{segments.rows_in(connection, leaf, tail)} rows wait for an index")
     return said
 

@@ -8,11 +8,13 @@ from typing import cast
 
 import psycopg
 from psycopg import sql
+from psycopg.errors import DeadlockDetected
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from greenlang_vectors.chunking.model import STRATEGIES, StrategyName
 from greenlang_vectors.errors import InvalidNamespaceName, UnknownNamespace, UsageError
+from greenlang_vectors.retries import retry
 from greenlang_vectors.settings import get_settings
 from greenlang_vectors.store import audit, roles
 from greenlang_vectors.store.identity import identifier
@@ -35,10 +37,16 @@ PARTITIONED_TABLES = (
     "text_statistics",
     "text_terms",
     "uploads",
+    "weaviate_objects",
+    "weaviate_outbox",
 )
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(?:[_-][a-z0-9]+)*")
 _MAX_NAME = 40
+
+_again_after_deadlock = retry(on=DeadlockDetected, attempts=5, timeout=None)
+"""Of what takes the tables of all namespaces one after the other, while others write to them: in
+a deadlock PostgreSQL undoes one of the two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +95,7 @@ def validate_name(name: str) -> str:
     )
 
 
+@_again_after_deadlock
 def register(
     connection: psycopg.Connection,
     name: str,
@@ -101,6 +110,7 @@ def register(
     Raises:
         InvalidNamespaceName: see `validate_name`.
         UsageError: an unknown chunking strategy, or a recall that cannot be.
+        DeadlockDetected: with others who write, in each of several attempts.
     """
     validate_name(name)
     if recall_target is not None and not 0 < recall_target <= 1:
@@ -165,11 +175,13 @@ def list_all(connection: psycopg.Connection) -> list[Namespace]:
         ).fetchall()
 
 
+@_again_after_deadlock
 def drop(connection: psycopg.Connection, name: str) -> None:
     """Remove a namespace with everything in it.
 
     Raises:
         UnknownNamespace: it is not registered.
+        DeadlockDetected: as of `register`.
     """
     get(connection, name)
     with exclusive_transaction(connection, "namespaces"):

@@ -25,6 +25,7 @@ COLUMNS = (
     "id",
     "source_id",
     "chunk_index",
+    "cell",
     "content_hash",
     "embedding",
     "segment",
@@ -67,6 +68,7 @@ class BatchConstants:
             "id": "V16",
             "source_id": "V16",
             "chunk_index": ">i4",
+            "cell": ">i2",
             "content_hash": "S64",
         }.items():
             fields += [(f"{name}_length", ">i4"), (name, kind)]
@@ -87,7 +89,7 @@ class BatchConstants:
         table["columns"] = len(COLUMNS)
         table["dimensions"] = self._dimensions
         table["vector_length"] = 4 + 4 * self._dimensions
-        for name in ("id", "source_id", "chunk_index", "content_hash", *self._values):
+        for name in ("id", "source_id", "chunk_index", "cell", "content_hash", *self._values):
             table[f"{name}_length"] = self.layout[name].itemsize
         for name, value in self._values.items():
             table[name] = value
@@ -99,6 +101,7 @@ def pack(
     metadata: Sequence[Mapping[str, object] | None],
     ids: NDArray[np.void],
     vectors: NDArray[np.float32],
+    cells: NDArray[np.int16] | int,
     constants: BatchConstants,
 ) -> bytes:
     """The rows, to stand between HEADER and TRAILER; BLOCK_ROWS at once are a good number.
@@ -107,6 +110,7 @@ def pack(
         metadata: of each row; None for none.
         ids: 16 bytes each, shape (n,).
         vectors: shape (n, dimensions).
+        cells: in which they lie, shape (n,), or one for all.
     """
     table = constants.table(len(rows))
     table["id"] = ids
@@ -114,6 +118,7 @@ def pack(
     table["chunk_index"] = [row.chunk_index for row in rows]
     table["content_hash"] = [row.content_hash for row in rows]
     table["vector"] = vectors
+    table["cell"] = cells
     fixed, width = table.tobytes(), constants.layout.itemsize
     parts: list[bytes] = []
     for i, (source_type, _, _, _, preview, _) in enumerate(rows):

@@ -5,7 +5,8 @@ ANN indexes are partial indexes over ranges of segments (`WHERE segment BETWEEN 
 row that lands above every indexed range touches no graph. Sealing a range is raising the open
 number; merging is building one index over a wider range and dropping the narrower ones. No row
 is ever moved, and a search is complete whatever indexes there are: the ranges it visits cover
-every number, and a range without an index is scanned exactly.
+every number, and of a range without an index the rows are compared, those of the cells nearest to
+the question where a generation of `cells` holds there.
 
 The idea is that of the LSM tree (O'Neil et al. 1996) and of Lucene's segments, with the rows of
 all segments in one table, so that its keys, grants and triggers hold as in any table.
@@ -14,17 +15,20 @@ all segments in one table, so that its keys, grants and triggers hold as in any 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import cast
+from uuid import UUID
 
 import psycopg
 from psycopg import sql
 
+from greenlang_vectors.store.cells import Generation
 from greenlang_vectors.store.index_settings import Kind, Storage
 from greenlang_vectors.store.leaves import Leaf
 
-_NAME = re.compile(r"(hnsw|ivfflat)_[0-9a-f]{12}_(\d+)_(\d+|open)")
+_NAME = re.compile(r"(hnsw|ivfflat)_[0-9a-f]{12}_(\d+)_(\d+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +38,9 @@ class AnnIndex:
     Attributes:
         storage: what it stores of each vector.
         lists: of IVFFlat, else None.
-        first, last: the segments it covers; last is None where it covers all that will come.
+        first, last: the segments it covers.
         rows: what it held when it was built or last vacuumed.
-        valid: False for the leftover of a build that failed.
+        valid: False for the leftover of a build that failed, or of a version that built others.
     """
 
     name: str
@@ -44,7 +48,7 @@ class AnnIndex:
     storage: Storage
     lists: int | None
     first: int
-    last: int | None
+    last: int
     rows: int
     size_bytes: int
     valid: bool
@@ -56,17 +60,27 @@ class Segment:
 
     Attributes:
         last: None for the range that has no end.
-        index: what serves it; None where it is scanned exactly.
+        index: what serves it; None where its rows are compared.
+        cells: the generation in whose cells they lie; None where all are compared.
     """
 
     first: int
     last: int | None
     index: AnnIndex | None
+    cells: UUID | None = None
+
+    @property
+    def exact(self) -> bool:
+        """Whether every row of it is compared."""
+        return self.index is None and self.cells is None
 
     def condition(self) -> sql.Composed:
         """The range as SQL, in literals: the planner proves from it that a partial index fits."""
         if self.last is None:
             return sql.SQL("segment >= {}").format(sql.Literal(self.first))
+        if self.cells is not None:  # before PostgreSQL 18 a range would not let cells be looked up
+            numbers = [*range(self.first, self.last + 1)]
+            return sql.SQL("segment = ANY({}::integer[])").format(sql.Literal(numbers))
         return sql.SQL("segment >= {} AND segment <= {}").format(
             sql.Literal(self.first), sql.Literal(self.last)
         )
@@ -102,7 +116,7 @@ def _found(
     valid: bool,
 ) -> AnnIndex:
     matched = _NAME.fullmatch(name)
-    first, last = (0, -1) if matched is None else (int(matched[2]), _end(matched[3]))
+    first, last = (0, -1) if matched is None else (int(matched[2]), int(matched[3]))
     return AnnIndex(
         name=name,
         kind=cast("Kind", kind),
@@ -116,43 +130,56 @@ def _found(
     )
 
 
-def _end(text: str) -> int | None:
-    return None if text == "open" else int(text)
-
-
 def cover(indexes: Iterable[AnnIndex]) -> list[Segment]:
     """Ranges that hold every segment number exactly once, each with the index that serves it.
 
     Where indexes overlap (a merge whose forerunners are not dropped yet) the widest one serves.
     """
     valid = [index for index in indexes if index.valid]
-    closed = [index for index in valid if index.last is not None]
-    endless = [index for index in valid if index.last is None]
     ranges: list[Segment] = []
     position = 0
     while True:
-        reaching = [i for i in closed if i.first <= position <= cast("int", i.last)]
-        later = [i.first for i in closed if i.first > position]
+        reaching = [i for i in valid if i.first <= position <= i.last]
+        later = [i.first for i in valid if i.first > position]
         if reaching:
-            index = max(reaching, key=lambda i: cast("int", i.last))
+            index = max(reaching, key=lambda i: i.last)
             ranges.append(Segment(position, index.last, index))
-            position = cast("int", index.last) + 1
+            position = index.last + 1
         elif later:
             ranges.append(Segment(position, min(later) - 1, None))
             position = min(later)
         else:
-            break
-    return ranges + _tail(position, endless)
+            return [*ranges, Segment(position, None, None)]
 
 
-def _tail(position: int, endless: Sequence[AnnIndex]) -> list[Segment]:
-    """The range from a position on, served by an index without an end where there is one."""
-    if not endless:
-        return [Segment(position, None, None)]
-    newest = max(endless, key=lambda index: (index.first <= position, index.rows))
-    if newest.first <= position:
-        return [Segment(position, None, newest)]
-    return [Segment(position, newest.first - 1, None), Segment(newest.first, None, newest)]
+def in_cells(
+    ranges: Iterable[Segment], generations: Sequence[Generation], open_segment: int
+) -> list[Segment]:
+    """The same ranges, those without an index cut where a generation of cells begins.
+
+    What lies above the open segment, where nobody has written yet, is a range of its own: so the
+    numbers of the others are known.
+    """
+    cut: list[Segment] = []
+    for part in ranges:
+        cut.extend([part] if part.index is not None else _cut(part, generations, open_segment))
+    return cut
+
+
+def _cut(part: Segment, generations: Sequence[Generation], open_segment: int) -> Iterator[Segment]:
+    edges = [part.first, *(g.first_segment for g in generations if g.first_segment > part.first)]
+    end = open_segment + 1 if part.last is None else part.last + 1
+    edges = [edge for edge in edges if edge < end] + [end]
+    for first, following in pairwise(edges):
+        holding = [g for g in generations if g.first_segment <= first]
+        yield Segment(first, following - 1, None, holding[-1].id if holding else None)
+    if part.last is None:
+        yield Segment(max(end, part.first), None, None)
+
+
+def tail_start(ranges: Iterable[Segment]) -> int:
+    """The first segment above every range that an index serves."""
+    return 1 + max((s.last for s in ranges if s.index and s.last is not None), default=-1)
 
 
 def rows_in(connection: psycopg.Connection, leaf: Leaf, segment: Segment) -> int:
@@ -161,6 +188,16 @@ def rows_in(connection: psycopg.Connection, leaf: Leaf, segment: Segment) -> int
         sql.SQL("SELECT count(*) FROM {} WHERE {}").format(leaf.table, segment.condition())
     ).fetchone()
     return 0 if row is None else int(row[0])
+
+
+def holds_more(connection: psycopg.Connection, leaf: Leaf, segment: Segment, than: int) -> bool:
+    """Whether a range holds more than so many rows; no more are counted."""
+    row = connection.execute(
+        sql.SQL("SELECT count(*) FROM (SELECT FROM {} WHERE {} LIMIT {}) AS counted").format(
+            leaf.table, segment.condition(), sql.Literal(than + 1)
+        )
+    ).fetchone()
+    return row is not None and int(row[0]) > than
 
 
 def seal(connection: psycopg.Connection, leaf: Leaf) -> int:

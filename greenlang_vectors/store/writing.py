@@ -19,7 +19,9 @@ from psycopg import sql
 from psycopg.copy import LibpqWriter
 
 from greenlang_vectors.errors import ItemError, UsageError
+from greenlang_vectors.store import cells
 from greenlang_vectors.store.bulk import landing
+from greenlang_vectors.store.cells import Cells
 from greenlang_vectors.store.index_settings import IndexSettings
 from greenlang_vectors.store.leaves import Leaf
 from greenlang_vectors.store.packing import (
@@ -56,7 +58,7 @@ _COLUMN_LIST = sql.SQL(", ").join(map(sql.Identifier, COLUMNS))
 _STAGING = """
     CREATE TEMP TABLE IF NOT EXISTS staged_embeddings (
         id uuid, source_id uuid, chunk_index integer, content_hash varchar, embedding vector,
-        segment integer, embedding_model varchar, embedding_fingerprint varchar,
+        segment integer, cell smallint, embedding_model varchar, embedding_fingerprint varchar,
         namespace varchar, source_type varchar, content_preview text, metadata jsonb
     ) WITH (toast_tuple_target = 8160) ON COMMIT DROP
 """
@@ -118,7 +120,8 @@ def write(
     """Store these vectors in one transaction; writing the same again changes nothing.
 
     A row that cannot be stored is a failure of its own; all others land. Every row that is
-    written lands in the leaf's open segment, so that no ANN graph is touched (see `segments`).
+    written lands in the leaf's open segment, so that no ANN graph is touched (see `segments`), and
+    in the cell its vector is nearest to, where the leaf has any (see `cells`).
 
     Args:
         vectors: shape (len(rows), leaf.dimensions), or as many vectors one by one.
@@ -132,8 +135,10 @@ def write(
     if not rows:
         return WriteReport()
     with connection.transaction():
-        segment, index = _destination(connection, leaf)
-        batch = _Batch(leaf, rows, vectors, BatchConstants(leaf, fingerprint, segment), index)
+        segment, generation, index = _destination(connection, leaf)
+        constants = BatchConstants(leaf, fingerprint, segment)
+        nearest = None if generation is None else cells.load(connection, leaf, generation)
+        batch = _Batch(leaf, rows, vectors, constants, index, nearest)
         return batch.write(connection)
 
 
@@ -147,17 +152,22 @@ class _Batch:
         vectors: NDArray[np.float32] | Sequence[NDArray[np.float32]],
         constants: BatchConstants,
         index: IndexSettings,
+        nearest: Cells | None,
     ) -> None:
         self._leaf = leaf
         self._rows = rows
         self._constants = constants
         self._checked = CheckedRows(leaf, rows, vectors, index)
+        self._cells = np.full(len(rows), cells.NONE, np.int16)
+        if nearest is not None:
+            sound = self._checked.sound(list(range(len(rows))))
+            self._cells[sound] = nearest.of(self._checked.vectors[sound])
         self._known_metadata: dict[int, Mapping[str, object]] = {}
 
     def write(self, connection: psycopg.Connection) -> WriteReport:
-        """Land every row that can be landed."""
+        """Land every row that can be landed, side by side those that a search reads together."""
         report = WriteReport(failures=self._checked.failures)
-        rest = list(range(len(self._rows)))
+        rest: list[int] = np.argsort(self._cells, kind="stable").tolist()
         raced: list[int] = []
 
         def insert(part: list[int]) -> int:
@@ -249,6 +259,7 @@ class _Batch:
                     embedding_fingerprint = excluded.embedding_fingerprint,
                     metadata = excluded.metadata,
                     segment = excluded.segment,
+                    cell = -2 - excluded.cell,
                     updated_at = now()
                 WHERE (known.content_hash, known.embedding_fingerprint, known.metadata)
                     IS DISTINCT FROM
@@ -266,6 +277,7 @@ class _Batch:
                     [self._metadata(i) for i in block],
                     self._checked.ids(block),
                     self._checked.vectors[block],
+                    self._cells[block],
                     self._constants,
                 )
 
@@ -304,13 +316,19 @@ def _first_line(error: psycopg.Error) -> str:
     return (error.diag.message_primary or str(error).partition("\n")[0]).rstrip(".")
 
 
-def _destination(connection: psycopg.Connection, leaf: Leaf) -> tuple[int, IndexSettings]:
-    row: tuple[int, dict[str, Any], str] | None = connection.execute(
+def _destination(
+    connection: psycopg.Connection, leaf: Leaf
+) -> tuple[int, UUID | None, IndexSettings]:
+    """The open segment, the generation of cells that holds there, and how the leaf is indexed."""
+    row: tuple[int, UUID | None, dict[str, Any], str] | None = connection.execute(
         """
-        SELECT open_segment, index_settings,
+        SELECT open_segment,
+               (SELECT id FROM embedding_cells WHERE collection_id = c.id
+                ORDER BY first_segment DESC LIMIT 1),
+               index_settings,
                set_config('work_mem',
                    greatest(pg_size_bytes(current_setting('work_mem')) / 1024, %s) || 'kB', true)
-        FROM embedding_collections WHERE id = %s
+        FROM embedding_collections c WHERE id = %s
         """,
         [AUDIT_MEMORY_KB, leaf.collection_id],
     ).fetchone()
@@ -319,4 +337,4 @@ def _destination(connection: psycopg.Connection, leaf: Leaf) -> tuple[int, Index
             f"{leaf.namespace} has no collection of the model {leaf.model}.",
             "Create it with `greenlang-vectors collections create`.",
         )
-    return row[0], IndexSettings(**row[1])
+    return row[0], row[1], IndexSettings(**row[2])

@@ -43,7 +43,9 @@ def tenant(
         roles.create_login(connection, login, "writer", where, PASSWORD)
     netloc = f"{login}:{quote(PASSWORD)}@"
     mine = Database(urlunsplit(urlsplit(database.url)._replace(netloc=netloc)))
-    yield EmbeddingService(mine, Settings(), EmbeddingConfig(cache_enabled=not where))
+    service = EmbeddingService(mine, Settings(), EmbeddingConfig(cache_enabled=not where))
+    yield service
+    service.sync.close()
     mine.close()
     with database.connect() as connection:
         roles.drop_login(connection, login)

@@ -14,7 +14,7 @@ PACKAGES = (LIBRARY, "assets", "resources", "schedules", "local", "benchmarks")
 
 # Each may import those before it, and itself.
 LAYERS = (
-    {"errors", "settings", "progress"},
+    {"errors", "settings", "progress", "retries"},
     {"documents", "chunking"},
     {"store"},
     {"embedding"},
@@ -23,6 +23,7 @@ LAYERS = (
     {"lifecycle"},
     {"stages"},
     {"direct"},
+    {"migration"},
     {"service"},
     {"integrations", "api"},
     {"status_table"},

@@ -165,7 +165,7 @@ def delete_document(
                 HTTPStatus.CONFLICT,
                 "The document comes from a source that the service cannot change.",
             )
-        removed = origin != "sdk" and source_type == SOURCE_TYPE and _unlink(folder, key)
+        removed = origin in {None, "source"} and source_type == SOURCE_TYPE and _unlink(folder, key)
         if origin is None and not removed:
             raise _no_document()
         documents.remove(

@@ -73,28 +73,9 @@ def embed(body: schemas.Embed, caller: Calling, service: Service) -> Answer:
 
 
 def _answer(service: Parts, request: SearchRequest, user: str) -> Answer:
-    if request.collection is not None:
-        _check_collection(service, request)
     answer = service.engine.search(request, user)
     service.metrics.searched(request.namespace, answer)
     return Answer(_as_json(answer))
-
-
-def _check_collection(service: Parts, request: SearchRequest) -> None:
-    """Refuse a collection that is none of the namespace, without naming those of others.
-
-    Raises:
-        UsageError, UnknownNamespace: as said.
-    """
-    with service.database.reading(fresh=request.fresh) as connection:
-        known = [each.name for each in collections.list_all(connection, request.namespace)]
-        if not known:
-            namespaces.get(connection, request.namespace)
-    if request.collection not in known:
-        raise UsageError(
-            f"The namespace has no collection {request.collection!r}.",
-            f"It has {', '.join(known) or 'none yet'}.",
-        )
 
 
 def _as_json(answer: SearchAnswer) -> dict[str, Any]:

@@ -14,7 +14,12 @@ from psycopg import sql
 from greenlang_vectors.errors import UsageError
 from greenlang_vectors.progress import Progress, silent
 from greenlang_vectors.settings import Settings
-from greenlang_vectors.store import collections, namespaces, text_statistics
+from greenlang_vectors.store import (
+    collections,
+    namespaces,
+    text_statistics,
+    weaviate_migrations,
+)
 from greenlang_vectors.store.encryption import data_keys
 from greenlang_vectors.store.encryption.providers import KeyProvider, wrapping_provider
 from greenlang_vectors.store.encryption.resealing import pending_rows, reseal
@@ -102,6 +107,7 @@ def enable(
 
     Raises:
         UnknownNamespace: it is not registered.
+        UsageError: it is being moved from Weaviate; nothing was changed.
         KeyUnavailable: the master key cannot be used; nothing was changed.
     """
     namespaces.get(connection, namespace)
@@ -118,6 +124,7 @@ def enable(
                 """,
                 {"namespace": namespace, "keys": sorted(set(metadata_keys))},
             )
+            weaviate_migrations.check_not_under_way(connection, namespace)
             if not data_keys.of_namespace(connection, namespace):
                 data_keys.add(connection, namespace, _provider(connection, settings))
             _refuse_clear_text(connection, namespace)

@@ -126,7 +126,8 @@ TABLES = (
         _seal_embedding,
         """
         UPDATE vector_embeddings e SET
-            content_preview = new.preview, metadata = new.metadata, segment = c.open_segment
+            content_preview = new.preview, metadata = new.metadata, segment = c.open_segment,
+            cell = -1
         FROM unnest(%b::text[], %b::uuid[], %b::text[], %b::jsonb[])
             AS new (model, id, preview, metadata)
         JOIN embedding_collections c

@@ -245,6 +245,7 @@ def test_the_figures_are_for_admins_with_labels_that_stay_few(
         'http_requests_total{method="other",route="unmatched",status="404"}',
         "pgvector_pool_connections_in_use{",
         "pgvector_search_log_dropped_total 0.0",
+        "weaviate_shadow_reads_dropped_total 0.0",
     ):
         assert line in answered.text
     for unbounded in ("zzzz", "unregistered", "some-random-path", "BREW", "pot-of-tea"):

@@ -13,9 +13,10 @@ import pytest
 from greenlang_vectors.documents.source import listing_fingerprint, source_from_uri
 from greenlang_vectors.embedding.cache import PostgresCache
 from greenlang_vectors.settings import Settings
-from greenlang_vectors.store import namespaces, search_logs
+from greenlang_vectors.store import namespaces, search_logs, weaviate_shadow_reads
 from greenlang_vectors.store.database import Database
 from greenlang_vectors.store.search_logs import LoggedSearch
+from greenlang_vectors.store.weaviate_shadow_reads import ShadowRead
 from schedules.jobs import KEEP_RUNS, housekeeping
 from schedules.schedules import daily_refresh
 from schedules.sensors import failed_runs, namespace_registry, source_changes
@@ -221,6 +222,8 @@ def test_housekeeping_deletes_what_nobody_needs(
                 at=now - timedelta(days=days),
             )  # fmt: skip
             assert search_logs.write(connection, [search]) == 1
+            compared = ShadowRead("csrd", days, False, read_at=now - timedelta(days=days))
+            assert weaviate_shadow_reads.write(connection, [compared]) == 1
     result = housekeeping.execute_in_process(
         instance=instance,
         resources={"database": fresh, "settings": Settings(search_log_days=7)},
@@ -230,6 +233,7 @@ def test_housekeeping_deletes_what_nobody_needs(
     with fresh.connect() as connection:
         left = connection.execute("SELECT fingerprint FROM embedding_cache").fetchall()
         logged = connection.execute("SELECT result_count FROM vector_search_logs").fetchall()
-    assert logged == [(2,)]
+        compared_left = connection.execute("SELECT share FROM weaviate_shadow_reads").fetchall()
+    assert logged == compared_left == [(2,)]
     assert left == [("alive",)]
     assert {run.run_id for run in instance.get_runs()} == {"new", result.run_id}

@@ -11,7 +11,7 @@ import pytest
 
 from greenlang_vectors.definitions import build_defs
 from greenlang_vectors.settings import Settings
-from greenlang_vectors.store import collections
+from greenlang_vectors.store import collection_states, collections
 from greenlang_vectors.store.collections import Collection
 from greenlang_vectors.store.database import Database
 from greenlang_vectors.store.index_settings import IndexSettings
@@ -76,7 +76,7 @@ def test_the_stages_fill_every_collection_and_say_so(ingest: Ingest, two: Databa
     result = ingest("csrd")
     assert result.success
     with two.connect() as connection:
-        states = [collections.state_of(connection, each) for each in all_of(two)]
+        states = [collection_states.state_of(connection, each) for each in all_of(two)]
     assert [(state.missing, state.recall_at_10) for state in states] == [(0, 1.0), (0, 1.0)]
     assert states[0].rows == states[1].rows > 0
     assert all(state.index_bytes > 0 for state in states)

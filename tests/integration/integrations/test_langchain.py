@@ -20,7 +20,7 @@ from greenlang_vectors.search.filters import Comparison
 from greenlang_vectors.service import EmbeddingRequest, EmbeddingService
 from greenlang_vectors.settings import Settings
 from greenlang_vectors.stages.pipeline import fill
-from greenlang_vectors.store import collections, namespaces
+from greenlang_vectors.store import collection_states, collections, namespaces
 from greenlang_vectors.store.database import Database
 
 pytestmark = pytest.mark.integration
@@ -272,7 +272,7 @@ def test_the_pipeline_and_a_store_with_its_own_model_share_a_namespace(
     with database.connect() as connection:
         own = collections.get(connection, f"{namespace}/langchain-DeterministicFakeEmbedding")
         assert (own.supplied, own.serving) == (True, False)
-        assert collections.state_of(connection, own).rows == 3
+        assert collection_states.state_of(connection, own).rows == 3
         with pytest.raises(ModelUnavailable, match="supplied by an application"):
             embedders.of(own)
 

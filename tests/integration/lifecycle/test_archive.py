@@ -83,7 +83,7 @@ def test_every_column_is_archived(database: Database) -> None:
                 "WHERE attrelid = 'vector_embeddings'::regclass AND attnum > 0 AND NOT attisdropped"
             )
         }
-    of_the_leaf, chosen_by_the_writer = {"namespace", "embedding_model"}, {"segment"}
+    of_the_leaf, chosen_by_the_writer = {"namespace", "embedding_model"}, {"segment", "cell"}
     assert columns == {*StoredRow._fields, *of_the_leaf, *chosen_by_the_writer}
 
 

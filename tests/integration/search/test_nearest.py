@@ -239,10 +239,10 @@ def test_the_plan_follows_how_many_pass_and_is_said(
     def said(text: str, plan: Plan = "auto") -> str:
         return ask(connection, queries[0], plan=plan, filter=parse_text(text)).plan
 
-    assert ask(connection, queries[0]).plan == "hnsw, ef_search 45"
+    assert ask(connection, queries[0]).plan == "hnsw, ef_search 45 and cells"
     assert ask(connection, queries[0], plan="exact").plan == "exact, every row compared"
     about = r"about [\d,]+ of 3,[0-4]\d\d rows pass the filter"
-    assert re.fullmatch(f"hnsw, ef_search 45; {about}", said("metadata.n < 1600"))
+    assert re.fullmatch(f"hnsw, ef_search 45 and cells; {about}", said("metadata.n < 1600"))
     for text in ("metadata.hundredth = 1", "metadata.n < 0"):
         assert re.fullmatch(f"exact; {about}, each compared", said(text))
     assert said("metadata.n < 0", "exact") == "exact, every row that passes the filter compared"
@@ -312,12 +312,30 @@ def test_of_equally_near_ones_the_first_by_document_and_chunk_are_found(
                 assert [each.document_id for each in found.candidates] == sorted(documents)[:10]
 
 
+def test_a_search_is_planned_once_a_connection_and_answers_as_before(
+    connection: psycopg.Connection, queries: NDArray[np.float32]
+) -> None:
+    """The plan that is kept serves every vector and every k; under a filter none is kept."""
+    first = {k: ask(connection, queries[0], k, plan="index").candidates for k in (3, 60)}
+    for query in queries[:10]:
+        ask(connection, query, 10, plan="index")
+        ask(connection, query, 10, plan="index", filter=parse_text("metadata.tenth = 1"))
+    rows = connection.execute(
+        "SELECT generic_plans, custom_plans FROM pg_prepared_statements"
+        " WHERE statement LIKE '%WITH TIES%'"
+    ).fetchall()
+    assert rows
+    assert all(generic > 0 and custom == 0 for generic, custom in rows)
+    for k, candidates in first.items():
+        assert ask(connection, queries[0], k, plan="index").candidates == candidates
+
+
 def test_settings_end_with_the_search(
     connection: psycopg.Connection, queries: NDArray[np.float32]
 ) -> None:
     def settings() -> list[tuple[str, str]]:
         return connection.execute(
-            "SELECT name, setting FROM pg_settings WHERE name ~ '^(hnsw|ivfflat|enable_|jit)'"
+            "SELECT name, setting FROM pg_settings WHERE name ~ '^(hnsw|ivfflat|enable_|jit|plan_)'"
             " ORDER BY name"
         ).fetchall()
 

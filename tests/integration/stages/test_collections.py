@@ -12,7 +12,7 @@ import pytest
 
 from greenlang_vectors.embedding.embedder import Embedder
 from greenlang_vectors.embedding.embedders import Embedders
-from greenlang_vectors.errors import ModelUnavailable, UsageError
+from greenlang_vectors.errors import ModelUnavailable, UnknownCollection, UsageError
 from greenlang_vectors.progress import silent
 from greenlang_vectors.quality.checks import CHECKS, CheckContext, run_check
 from greenlang_vectors.quality.comparison import compare
@@ -189,10 +189,12 @@ def test_a_collection_of_another_namespace_is_refused(corpus: Corpus) -> None:
     engine = SearchEngine(corpus.database, corpus.embedders, SETTINGS)
     with corpus.database.connect() as connection:
         namespaces.register(connection, "elsewhere")
-    with pytest.raises(UsageError, match="none of the namespace 'elsewhere'"):
+    with pytest.raises(UnknownCollection, match="'elsewhere' has no collection") as refused:
         engine.search(SearchRequest("x", "elsewhere", collection=corpus.all()[0].name))
-    with pytest.raises(UsageError, match="Unknown collection"):
+    assert refused.value.remedy == "It has none yet."
+    with pytest.raises(UnknownCollection, match="no collection") as refused:
         engine.search(SearchRequest("x", corpus.name, collection=f"{corpus.name}/nothing"))
+    assert refused.value.remedy == f"It has {corpus.all()[0].name}."
 
 
 @pytest.mark.parametrize("metric", ["cosine", "l2", "inner_product"])
@@ -334,7 +336,7 @@ def test_a_search_of_a_named_collection_that_is_dropped_says_so(corpus: Corpus) 
     corpus.fill_one(other)
     embedders = DroppedMeanwhile(corpus, first, other)
     engine = SearchEngine(corpus.database, embedders, SETTINGS)
-    with pytest.raises(UsageError, match=f"Unknown collection '{first.name}'"):
+    with pytest.raises(UsageError, match=f"has no collection '{first.name}'"):
         engine.search(SearchRequest(text(3), corpus.name, collection=first.name))
 
 

@@ -26,7 +26,6 @@ pytestmark = pytest.mark.integration
 def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tails of tens of rows behave as those of thousands do."""
     monkeypatch.setattr(maintenance, "EXACT_ROWS", 50)
-    monkeypatch.setattr(maintenance, "COVERED_ROWS", 100)
 
 
 @pytest.fixture
@@ -69,13 +68,13 @@ def test_they_follow_the_sealed_segments_through_merges(
     assert covered(connection, leaf) == [(0, None)]
     insert(connection, leaf, 1000)
     maintain(database, leaf)
-    assert covered(connection, leaf) == [(0, 0), (1, None)]
+    assert covered(connection, leaf) == [(0, 1), (2, None)]
     insert(connection, leaf, 60)
     maintain(database, leaf)
-    assert covered(connection, leaf) == [(0, 0), (1, 1), (2, None)]
+    assert covered(connection, leaf) == [(0, 1), (2, 2), (3, None)]
     insert(connection, leaf, 61)
     maintain(database, leaf)
-    assert covered(connection, leaf) == [(0, 0), (1, 2), (3, None)]
+    assert covered(connection, leaf) == [(0, 1), (2, 3), (4, None)]
     assert len(found(connection, leaf)) == 2
     before = found(connection, leaf)
     maintain(database, leaf)
@@ -129,7 +128,7 @@ def test_what_a_killed_build_left_is_replaced(
         )
     assert covered(connection, leaf) == [(0, None)]
     maintain(database, leaf)
-    assert covered(connection, leaf) == [(0, 0), (1, None)]
+    assert covered(connection, leaf) == [(0, 1), (2, None)]
     assert [*found(connection, leaf)] == [name]
 
 

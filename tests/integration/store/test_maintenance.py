@@ -13,20 +13,18 @@ from numpy.typing import NDArray
 from psycopg import sql
 
 from greenlang_vectors.errors import IndexBuildFailed
-from greenlang_vectors.progress import Progress
 from greenlang_vectors.search.nearest import nearest
 from greenlang_vectors.settings import Settings
 from greenlang_vectors.store import indexes, leaves, maintenance, namespaces, segments
 from greenlang_vectors.store.database import Database
 from greenlang_vectors.store.index_settings import IndexSettings
-from greenlang_vectors.store.indexes import IndexDefinition
 from greenlang_vectors.store.leaves import Leaf
 from greenlang_vectors.store.writing import EmbeddingRow, write
 
 pytestmark = pytest.mark.integration
 
 DIMENSIONS = 8
-EXACT, COVERED = 50, 100
+EXACT = 50
 
 Insert = Callable[[int], NDArray[np.float32]]
 
@@ -35,7 +33,7 @@ Insert = Callable[[int], NDArray[np.float32]]
 def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tails of tens of rows behave as those of thousands do."""
     monkeypatch.setattr(maintenance, "EXACT_ROWS", EXACT)
-    monkeypatch.setattr(maintenance, "COVERED_ROWS", COVERED)
+    monkeypatch.setattr(maintenance, "OBSERVED_SECONDS", 0.01)
 
 
 @pytest.fixture
@@ -115,42 +113,9 @@ def test_rows_are_found_at_once_and_a_short_tail_is_left_to_the_scan(
     assert finds_all(connection, leaf, late)
     report = maintenance.maintain(database, leaf, settings)
     assert (report.built, report.tail_rows) == ((), EXACT)
-    assert not maintenance.due(connection, leaf)
+    assert not maintenance.due(connection, leaf, settings)
     insert(1)
-    assert maintenance.due(connection, leaf)
-
-
-def test_a_tail_that_outgrows_its_index_is_covered_anew_before_a_graph_is_built(
-    database: Database,
-    leaf: Leaf,
-    insert: Insert,
-    settings: Settings,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    insert(400)
-    maintenance.maintain(database, leaf, settings)
-    insert(COVERED + 20)
-    built: list[IndexSettings] = []
-    build = indexes.build
-
-    def while_rows_come_in(
-        connection: psycopg.Connection,
-        database: Database,
-        definition: IndexDefinition,
-        rows: int,
-        settings: Settings,
-        progress: Progress,
-    ) -> None:
-        build(connection, database, definition, rows, settings, progress)
-        built.append(definition.settings)
-        if len(built) == 1:
-            insert(2000)
-
-    monkeypatch.setattr(indexes, "build", while_rows_come_in)
-    maintenance.maintain(database, leaf, settings)
-    assert [each.kind for each in built] == ["ivfflat", "ivfflat", "hnsw"]
-    first, second = (each.lists or 0 for each in built[:2])
-    assert second >= 2 * first
+    assert maintenance.due(connection, leaf, settings)
 
 
 def test_small_segments_are_merged_and_large_ones_left_alone(
@@ -167,27 +132,11 @@ def test_small_segments_are_merged_and_large_ones_left_alone(
         every.append(insert(60))
         maintenance.maintain(database, leaf, settings)
         shapes.append(found(connection, leaf))
-    assert shapes[0] == [("hnsw", 0, 0), ("hnsw", 1, 1)]
-    assert shapes[1] == [("hnsw", 0, 0), ("hnsw", 1, 2)], "two of a size become one"
-    assert all(shape[0] == ("hnsw", 0, 0) for shape in shapes[:4])
+    assert shapes[0] == [("hnsw", 0, 1), ("hnsw", 2, 2)]
+    assert shapes[1] == [("hnsw", 0, 1), ("hnsw", 2, 3)], "two of a size become one"
+    assert all(shape[0] == ("hnsw", 0, 1) for shape in shapes[:4])
     assert len(shapes[-1]) <= 3
     assert finds_all(connection, leaf, np.concatenate(every)[::7])
-
-
-def test_a_long_tail_gets_an_index_of_its_own_that_goes_when_it_is_sealed(
-    database: Database,
-    connection: psycopg.Connection,
-    leaf: Leaf,
-    insert: Insert,
-    settings: Settings,
-) -> None:
-    insert(500)
-    maintenance.maintain(database, leaf, settings)
-    late = insert(COVERED + 1)
-    built = maintenance.maintain(database, leaf, settings).built
-    assert [name.split("_")[0] for name in built] == ["ivfflat", "hnsw"]
-    assert all(kind == "hnsw" for kind, _, _ in found(connection, leaf))
-    assert finds_all(connection, leaf, late)
 
 
 def test_rows_that_come_while_a_graph_is_built_are_found_and_none_twice(
@@ -200,12 +149,12 @@ def test_rows_that_come_while_a_graph_is_built_are_found_and_none_twice(
 ) -> None:
     insert(200)
     maintenance.maintain(database, leaf, settings)
-    insert(COVERED + 50)
+    insert(3 * EXACT)
     late: list[NDArray[np.float32]] = []
     build = indexes.build
 
     def build_while_writing(*arguments: object) -> None:
-        late.append(insert(COVERED + 50))
+        late.append(insert(3 * EXACT))
         build(*arguments)  # type: ignore[arg-type]
         assert finds_all(connection, leaf, np.concatenate(late))
 
@@ -266,7 +215,7 @@ def test_every_search_uses_its_indexes_and_finds_what_a_scan_finds(
     with database.connect() as connection:
         namespaces.register(connection, name)
         leaves.ensure_leaf(connection, leaf, wanted)
-        for count in (600, 3 * COVERED):
+        for count in (600, 6 * EXACT):
             vectors = made.normal(size=(count, 32)).astype(np.float32)
             document = uuid4()
             rows = [EmbeddingRow("document", document, i, "0" * 64, None) for i in range(count)]
@@ -362,7 +311,7 @@ def test_a_build_that_breaks_off_says_so_and_the_next_one_mends_it(
     insert: Insert,
     settings: Settings,
 ) -> None:
-    insert(60)
+    insert(40)
     connection.execute(sql.SQL("ALTER TABLE {} DROP CONSTRAINT dimensions").format(leaf.table))
     connection.execute(
         sql.SQL("UPDATE {} SET embedding = '[1,2,3]' WHERE chunk_index = 7").format(leaf.table)
@@ -386,7 +335,7 @@ def test_several_namespaces_may_be_maintained_at_once(
         write(connection, leaf, rows, np.random.rand(200, 8).astype(np.float32), fingerprint="f")
     with ThreadPoolExecutor(3) as pool:
         built = pool.map(lambda leaf: maintenance.maintain(database, leaf, settings), several)
-        assert [len(report.built) for report in built] == [2, 2, 2]
+        assert [len(report.built) for report in built] == [1, 1, 1]
 
 
 def test_progress_of_a_build_is_reported(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from greenlang_vectors.errors import InvalidNamespaceName, UnknownNamespace, UsageError
 from greenlang_vectors.store import namespaces
@@ -45,6 +48,44 @@ def test_dropping_removes_every_partition_and_no_other_namespace(database: Datab
         assert partitions(connection, "kept") == set(namespaces.PARTITIONED_TABLES)
         with pytest.raises(UnknownNamespace):
             namespaces.get(connection, "dropped")
+
+
+@pytest.mark.parametrize(
+    ("change", "held", "wanted"),
+    [
+        (namespaces.register, "document_chunks", "documents"),
+        (namespaces.drop, "documents", "document_chunks"),
+    ],
+)
+def test_a_deadlock_with_one_who_writes_is_waited_out(
+    database: Database,
+    caplog: pytest.LogCaptureFixture,
+    change: Callable[[psycopg.Connection, str], object],
+    held: str,
+    wanted: str,
+) -> None:
+    """The writer takes the tables the other way round, the second while the first is waited for."""
+    with (
+        database.connect() as connection,
+        database.connect() as writer,
+        ThreadPoolExecutor() as threads,
+    ):
+        if change is namespaces.drop:
+            namespaces.register(connection, "contended")
+        with writer.transaction():
+            lock = sql.SQL("LOCK TABLE ONLY {} IN ROW EXCLUSIVE MODE")
+            writer.execute(lock.format(sql.Identifier(held)))
+            changed = threads.submit(change, connection, "contended")
+            while not writer.execute(
+                "SELECT 1 FROM pg_locks WHERE relation = %s::regclass AND NOT granted", [held]
+            ).fetchone():
+                assert not changed.done()
+            time.sleep(0.5)  # who has waited longer sees the deadlock first, and is undone
+            writer.execute(lock.format(sql.Identifier(wanted)))
+        changed.result()
+        there = {each.name for each in namespaces.list_all(connection)}
+    assert ("contended" in there) == (change is namespaces.register)
+    assert "DeadlockDetected" in caplog.text
 
 
 def test_an_unknown_namespace_names_the_known_ones(database: Database) -> None:

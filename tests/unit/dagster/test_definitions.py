@@ -21,8 +21,20 @@ GRAPH = {
     "search_quality": ({"vector_index"}, None),
 }
 BESIDE = {"collection_comparison": ({"search_quality"}, None)}
+WEAVIATE = {
+    "weaviate_backfill": (set(), "weaviate_backfill"),
+    "weaviate_verification": ({"weaviate_backfill"}, None),
+}
+GROUPS = {
+    **dict.fromkeys(GRAPH, "ingestion"),
+    **dict.fromkeys(BESIDE, "collections"),
+    **dict.fromkeys(WEAVIATE, "weaviate"),
+}
 SECONDS_TO_LOAD = 3.0
-HEAVY = ["torch", "sentence_transformers", "transformers", "great_expectations", "pandas"]
+HEAVY = [
+    *("torch", "sentence_transformers", "transformers", "great_expectations", "pandas"),
+    *("weaviate", "grpc", "pyarrow"),
+]
 
 LOAD = f"""
 import sys, warnings
@@ -71,7 +83,7 @@ def test_the_graph_is_this(assets: list[dg.AssetsDefinition]) -> None:
         )
         for asset in assets
     }
-    assert graph == GRAPH | BESIDE
+    assert graph == GRAPH | BESIDE | WEAVIATE
 
 
 def test_every_asset_says_what_it_is(assets: list[dg.AssetsDefinition]) -> None:
@@ -79,8 +91,7 @@ def test_every_asset_says_what_it_is(assets: list[dg.AssetsDefinition]) -> None:
         spec = asset.specs_by_key[asset.key]
         assert spec.description, asset.key
         assert len(spec.description) > 50, asset.key
-        beside = asset.key.to_user_string() in BESIDE
-        assert spec.group_name == ("collections" if beside else "ingestion")
+        assert spec.group_name == GROUPS[asset.key.to_user_string()]
         assert spec.owners == ["team:data-platform"]
         assert "postgres" in spec.kinds
         assert spec.code_version
@@ -92,9 +103,29 @@ def test_every_check_of_the_library_is_an_asset_check_of_a_partition() -> None:
     found = {}
     for definition in defs.asset_checks or []:
         for spec in definition.check_specs:
+            if spec.name == "weaviate_equal":
+                assert spec.blocking
+                continue
             found[spec.name] = (spec.asset_key.to_user_string(), spec.blocking, spec.description)
             assert spec.partitions_def == dg.DynamicPartitionsDefinition(name="namespace")
     assert found == {c.name: (c.stage, c.blocking, c.description) for c in CHECKS}
+
+
+def test_the_steps_of_a_move_are_observed_beside_it() -> None:
+    [steps] = [each for each in defs.assets or [] if isinstance(each, dg.AssetSpec)]
+    assert (steps.key.to_user_string(), steps.group_name) == ("weaviate_steps", "weaviate")
+    assert steps.partitions_def == dg.DynamicPartitionsDefinition(name="namespace")
+
+
+def test_the_job_that_moves_a_namespace_compares_it_and_is_no_part_of_others() -> None:
+    job = defs.resolve_job_def("migrate_from_weaviate")
+    assert {key.to_user_string() for key in job.asset_layer.executable_asset_keys} == set(WEAVIATE)
+    [check] = job.asset_layer.asset_graph.asset_check_keys
+    assert (check.asset_key.to_user_string(), check.name) == (
+        "weaviate_verification",
+        "weaviate_equal",
+    )
+    assert job.executor_def is dg.in_process_executor
 
 
 def test_the_job_runs_all_stages_with_their_checks_in_one_process() -> None:
@@ -114,7 +145,10 @@ def test_schedules_and_sensors_run_from_the_start() -> None:
     }
     sensors = {s.name: s.default_status for s in repository.sensor_defs}
     assert sensors == dict.fromkeys(
-        ["namespace_registry", "source_changes", "growing_tails", "failed_runs"],
+        [
+            *("namespace_registry", "source_changes", "growing_tails", "failed_runs"),
+            *("weaviate_relay", "weaviate_gates"),
+        ],
         dg.DefaultSensorStatus.RUNNING,
     )
 

@@ -24,7 +24,7 @@ FEW = "a in " + ",".join(map(str, range(CONTAINED)))
 def layout(rows: int, kind: Kind = "hnsw", storage: Storage = "vector") -> Layout:
     lists = 100 if kind == "ivfflat" else None
     index = AnnIndex("name", kind, storage, lists, 0, 0, rows, 0, valid=True)
-    return Layout(Mark(rows), (Segment(0, 0, index), TAIL), (Segment(0, 0, None), TAIL))
+    return Layout(Mark(rows), (Segment(0, 0, index), TAIL), (Segment(0, 0, None), TAIL), {})
 
 
 def chosen(

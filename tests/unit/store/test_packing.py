@@ -11,6 +11,7 @@ import numpy as np
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from greenlang_vectors.store.cells import NONE
 from greenlang_vectors.store.identity import derived_id, embedding_ids
 from greenlang_vectors.store.leaves import Leaf
 from greenlang_vectors.store.packing import BatchConstants, pack
@@ -51,7 +52,7 @@ def packed_metadata(metadata: Mapping[str, object] | None) -> bytes:
     row = EmbeddingRow("document", UUID(int=0), 0, "0" * 64, None)
     constants = BatchConstants(Leaf("ns", "model", 1), "f", 0)
     ids, vectors = np.zeros(1, "V16"), np.ones((1, 1), np.float32)
-    none, given_ = (pack([row], [each], ids, vectors, constants) for each in (None, metadata))
+    none, given_ = (pack([row], [each], ids, vectors, NONE, constants) for each in (None, metadata))
     return given_[len(none) - len(b"{}") :]
 
 

@@ -1,0 +1,1 @@
+"""Leaving Weaviate in four phases (PRD 13): parallel operation, backfill, traffic, decommission."""
