@@ -269,6 +269,43 @@ def test_one_statement_over_two_namespaces_leaves_a_record_in_each(
         assert logged(connection, neighbour)[1:] == [("DELETE", "vector_embeddings", 3)]
 
 
+@pytest.mark.parametrize("named", ["root", "namespace", "leaf"])
+def test_one_insert_of_several_models_leaves_a_record_of_each(
+    database: Database, leaf: Leaf, named: str
+) -> None:
+    """Into the leaf too, where it was made for several models."""
+    parent = namespaces.partition("vector_embeddings", leaf.namespace)
+    mixed = sql.Identifier(f"mixed_{leaf.namespace}")
+    table = {"root": sql.Identifier("vector_embeddings"), "namespace": parent, "leaf": mixed}[named]
+    with database.connect() as connection:
+        connection.execute(
+            sql.SQL("CREATE TABLE {} PARTITION OF {} FOR VALUES IN ('one', 'two')").format(
+                mixed, parent
+            )
+        )
+        audit.watch(connection, mixed)
+        connection.execute(
+            sql.SQL(
+                """
+                INSERT INTO {} (namespace, embedding_model, id, source_type, source_id,
+                                content_hash, embedding, embedding_fingerprint)
+                SELECT %s, model, gen_random_uuid(), 'sdk', gen_random_uuid(),
+                       repeat('0', 64), '[1]', 'f'
+                FROM unnest(ARRAY['one', 'two', 'two']) AS model
+                """
+            ).format(table),
+            [leaf.namespace],
+        )
+        found = audit.records(connection, leaf.namespace, limit=10)
+    assert sorted((one.model, one.embeddings) for one in found) == [("one", 1), ("two", 2)]
+
+
+def test_an_insert_of_nothing_leaves_no_record(database: Database, leaf: Leaf) -> None:
+    with database.connect() as connection:
+        insert(connection, leaf, 0)
+        assert logged(connection, leaf) == []
+
+
 def test_neither_the_vector_nor_the_text_is_in_the_log(database: Database, leaf: Leaf) -> None:
     vector = np.full((1, leaf.dimensions), 0.8125, np.float32)
     row = EmbeddingRow("sdk", uuid4(), 0, content_hash("unspeakable"), "unspeakable", {"page": 1})
