@@ -69,3 +69,5 @@ BEGIN
     END IF;
     RETURN NULL;
 END $$;
+
+SELECT secure_schema();
