@@ -100,12 +100,14 @@ def test_a_backfill_is_a_run_for_each_namespace_with_its_own_check_results(
     instance: dg.DagsterInstance, daemon: Path
 ) -> None:
     graph = defs.get_repository_def().asset_graph
+    moving = dg.AssetSelection.groups("weaviate").resolve(graph)  # none of these is planned
+    keys = sorted(graph.materializable_asset_keys - moving)
     instance.add_backfill(
         PartitionBackfill.from_asset_partitions(
             backfill_id="everything",
             asset_graph=graph,
             partition_names=PRD_NAMESPACES,
-            asset_selection=list(graph.get_all_asset_keys()),
+            asset_selection=keys,
             backfill_timestamp=time.time(),
             tags={},
             dynamic_partitions_store=instance,
@@ -136,5 +138,5 @@ def test_a_backfill_is_a_run_for_each_namespace_with_its_own_check_results(
         assert {(r.check_name, r.partition, r.passed) for r in results} == {
             (check.name, run.tags["dagster/partition"], True) for check in CHECKS
         }
-    for key in graph.get_all_asset_keys():
+    for key in keys:
         assert instance.get_materialized_partitions(key) == set(PRD_NAMESPACES)
