@@ -11,16 +11,18 @@ import hashlib
 import io
 import json
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Literal
 from uuid import UUID
 
 import numpy as np
+import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict
 
+from greenlang_vectors.documents.model import JSON
 from greenlang_vectors.lifecycle.location import Location
 from greenlang_vectors.lifecycle.manifest import ArchiveDamaged, sealed, unsealed
 from greenlang_vectors.migration.objects import WeaviateObject
@@ -103,7 +105,7 @@ def encoded(objects: Sequence[WeaviateObject], vectors: Sequence[str | None]) ->
             pa.ExtensionArray.from_storage(pa.uuid(), ids),
             pa.array([each.tenant for each in objects], pa.string()),
             pa.array([each.updated_ms for each in objects], pa.int64()),
-            pa.array([_encode(each.properties) for each in objects], pa.string()),
+            pa.array([_json(each.properties) for each in objects], pa.string()),
             *(_lists(objects, name) for name in vectors),
         ],
         schema=_schema(vectors),
@@ -222,6 +224,14 @@ def _schema(vectors: Sequence[str | None]) -> pa.Schema:
             **{_column(name): pa.list_(pa.float32()) for name in vectors},
         }
     )
+
+
+def _json(properties: Mapping[str, JSON]) -> str:
+    """JSON; orjson, which is quick, writes NaN and infinity as null, too."""
+    quick = orjson.dumps(properties).decode()
+    if quick.count("null") == list(properties.values()).count(None):
+        return quick
+    return _encode(properties)
 
 
 def _lists(objects: Sequence[WeaviateObject], name: str | None) -> pa.Array:

@@ -7,6 +7,7 @@ part of the archive that holds them, and the dead letters of those that cannot b
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 
@@ -196,9 +197,7 @@ class _Work:
                 )
                 for target in self._rows.targets
             ]
-            with closing(Reader(self._peer, self._mapper).batches(self._left)) as batches:
-                for batch in batches:
-                    self._land(batch, opened)
+            self._carry(opened)
         self._swept += weaviate_removal.sweep(connection, namespace)
         if self._read:
             for table in ("documents", "document_chunks", "weaviate_objects"):
@@ -226,7 +225,21 @@ class _Work:
             parts=len(parts),
         )
 
-    def _land(self, batch: Sequence[Page], jobs: Sequence[EmbeddingJob]) -> None:
+    def _carry(self, jobs: Sequence[EmbeddingJob]) -> None:
+        # A crash of the server takes back the newest transactions whole, and how far the ranges
+        # are with them: nothing waits for its disk before the end.
+        self._connection.execute("SET synchronous_commit = off")
+        with (
+            closing(Reader(self._peer, self._mapper).batches(self._left)) as batches,
+            ThreadPoolExecutor(1, thread_name_prefix="weaviate-archive") as writer,
+        ):
+            for batch in batches:
+                self._land(batch, jobs, writer)
+        self._connection.execute("SET synchronous_commit = on")
+
+    def _land(
+        self, batch: Sequence[Page], jobs: Sequence[EmbeddingJob], writer: ThreadPoolExecutor
+    ) -> None:
         """Let pages land with all that belongs to them, in one transaction."""
         connection, namespace = self._connection, self._namespace
         objects = [each for page in batch for each in page.objects]
@@ -234,7 +247,8 @@ class _Work:
         part = None
         if objects:
             pages = [page.archived for page in batch if page.objects]
-            part = archive.put_pages(self._location, namespace, pages, self._mapper.vectors)
+            vectors = self._mapper.vectors
+            part = writer.submit(archive.put_pages, self._location, namespace, pages, vectors)
 
         def also(landed: Landed) -> None:
             for page in batch:
@@ -249,7 +263,7 @@ class _Work:
                 else:
                     weaviate_ranges.finish(connection, namespace, page.part)
             if part is not None:
-                weaviate_parts.note(connection, namespace, part)
+                weaviate_parts.note(connection, namespace, part.result())
             for each in objects:
                 if error := landed.failures.get(each.id):
                     dead_letters.record(connection, namespace, STAGE, item_of(each), error)

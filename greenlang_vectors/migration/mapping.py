@@ -7,11 +7,12 @@ What of the whole collection does not fit, `unfit` finds before anything begins.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
+from math import isfinite
 from uuid import UUID
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 
 from greenlang_vectors.chunking.model import content_hash
@@ -27,7 +28,6 @@ MAX_INDEX = 2**31 - 1
 """The largest number of a passage (PostgreSQL's integer)."""
 
 _NUL = "\x00"
-_encode = json.JSONEncoder(ensure_ascii=True, allow_nan=False).encode
 
 
 class Mapper:
@@ -204,14 +204,10 @@ class Mapper:
         metadata: dict[str, JSON] = {
             key: value for name, key in self._keys.items() if (value := found.get(name)) is not None
         }
-        try:
-            encoded = _encode(metadata)
-        except ValueError as error:
-            raise ItemError(
-                "not_finite", "A number is NaN or infinite.", "Give it another value."
-            ) from error
-        if "\\u0000" in encoded:
-            _refuse_nul(metadata, "the metadata")
+        # orjson writes what is not finite as null, which only a list or an object may hold.
+        encoded = orjson.dumps(metadata, None, orjson.OPT_PASSTHROUGH_SUBCLASS)
+        if b"null" in encoded or b"\\u0000" in encoded:
+            _check(metadata, "the metadata")
         return metadata
 
     def _vector(self, each: WeaviateObject, place: int, name: str | None) -> NDArray[np.float32]:
@@ -264,13 +260,16 @@ def _clean(text: str, name: str) -> str:
     return text
 
 
-def _refuse_nul(value: JSON, name: str) -> None:
+def _check(value: JSON, name: str) -> None:
+    """Refuse NUL characters and numbers that are not finite, wherever they are."""
     if isinstance(value, str):
         _clean(value, name)
+    elif isinstance(value, float) and not isfinite(value):
+        raise ItemError("not_finite", "A number is NaN or infinite.", "Give it another value.")
     elif isinstance(value, list):
         for each in value:
-            _refuse_nul(each, name)
+            _check(each, name)
     elif isinstance(value, dict):
         for key, each in value.items():
             _clean(key, name)
-            _refuse_nul(each, name)
+            _check(each, name)

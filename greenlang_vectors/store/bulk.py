@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
+from uuid import UUID
 
 import psycopg
 from psycopg import sql
@@ -64,3 +65,17 @@ def copy_rows(
         copy.set_types(list(columns.values()))
         for row in rows:
             copy.write_row(row)
+
+
+def id_array(ids: Iterable[UUID]) -> str:
+    """A PostgreSQL array in text: quicker to bind than thousands of UUID objects."""
+    return f"{{{','.join(each.hex for each in ids)}}}"
+
+
+def as_columns(rows: Iterable[Sequence[Any]], width: int) -> list[list[Any]]:
+    """Rows as so many lists, one a column, for `unnest`."""
+    columns: list[list[Any]] = [[] for _ in range(width)]
+    for row in rows:
+        for column, value in zip(columns, row, strict=True):
+            column.append(value)
+    return columns

@@ -6,20 +6,19 @@ application or a source has written, or that was deleted here, is left alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 import numpy as np
 import psycopg
 from numpy.typing import NDArray
 
-from greenlang_vectors.chunking.model import content_hash
 from greenlang_vectors.documents.model import JSON
 from greenlang_vectors.errors import ItemError
-from greenlang_vectors.store import collections, weaviate_removal, writing
-from greenlang_vectors.store.bulk import copy_rows
+from greenlang_vectors.store import collections, weaviate_holders, weaviate_removal, writing
+from greenlang_vectors.store.bulk import as_columns, copy_rows, id_array
 from greenlang_vectors.store.embeddings import PREVIEW_CHARACTERS
 from greenlang_vectors.store.leaves import Leaf
 from greenlang_vectors.store.weaviate_outbox import from_weaviate
@@ -138,14 +137,15 @@ class Rows:
     ) -> tuple[int, int]:
         if not passages:
             return 0, 0
-        own = self._open_documents(connection, passages, replace=replace)
+        own = weaviate_holders.opened(
+            connection, self.namespace, self.language, passages, replace=replace
+        )
         mine = [each for each in passages if each.document_id in own]
         if replace:
             self._clear_places(connection, mine)
-        new = self._absent(connection, mine, failures)
+        new = self._note_objects(connection, mine, failures)
         if new:
             self._copy_chunks(connection, new)
-            self._copy_objects(connection, new)
             for place, target in enumerate(self.targets):
                 self._write(connection, target, new, place, failures)
         filled = {each.document_id for each in new}
@@ -153,41 +153,24 @@ class Rows:
         refused = sum(each.object_id in failures for each in passages)
         return len(new), len(passages) - len(new) - refused
 
-    def _open_documents(
-        self, connection: psycopg.Connection, passages: Sequence[Passage], *, replace: bool
-    ) -> set[UUID]:
-        """Make the documents that are missing; lock and return those that are Weaviate's."""
-        titles: dict[UUID, tuple[str, str, str]] = {}
-        for each in passages:
-            known = titles.get(each.document_id)
-            if known is None or _rank(each.source_key, each.title) < _rank(*known[1:]):
-                titles[each.document_id] = (each.source_type, each.source_key, each.title)
-        ids, kinds, keys, names = _columns(
-            ((identity, *titles[identity]) for identity in sorted(titles)), 4
-        )
-        connection.execute(
-            _DOCUMENTS,
-            {
-                "namespace": self.namespace,
-                "ids": ids,
-                "kinds": kinds,
-                "keys": keys,
-                "titles": names,
-                "empty": content_hash(""),
-                "origin": ORIGIN,
-                "language": self.language,
-                "replace": replace,
-            },
-        )
-        rows = connection.execute(
-            """
-            SELECT id FROM documents d
-            WHERE namespace = %(namespace)s AND id = ANY(%(ids)s) AND origin = %(origin)s
-            ORDER BY id FOR SHARE
-            """,
-            {"namespace": self.namespace, "ids": ids, "origin": ORIGIN},
-        )
-        return {identity for (identity,) in rows}
+    def _note_objects(
+        self,
+        connection: psycopg.Connection,
+        passages: Sequence[Passage],
+        failures: dict[UUID, ItemError],
+    ) -> list[Passage]:
+        """Note which objects the passages are; return those of them that are new.
+
+        As a rule all are: where one is not, a unique key tells.
+        """
+        try:
+            with connection.transaction():
+                self._copy_objects(connection, passages)
+        except psycopg.errors.UniqueViolation:
+            new = self._absent(connection, passages, failures)
+            self._copy_objects(connection, new)
+            return new
+        return list(passages)
 
     def _absent(
         self,
@@ -208,8 +191,8 @@ class Rows:
             """,
             {
                 "namespace": self.namespace,
-                "documents": _array({each.document_id for each in passages}),
-                "objects": _array(each.object_id for each in passages),
+                "documents": id_array({each.document_id for each in passages}),
+                "objects": id_array(each.object_id for each in passages),
             },
             prepare=False,  # a plan made while the table was empty reads all of it
         ):
@@ -304,7 +287,7 @@ class Rows:
 
     def _clear_places(self, connection: psycopg.Connection, passages: Sequence[Passage]) -> None:
         """Remove what the objects were before, and what has the places they take now."""
-        ids, tenants, documents, indexes = _columns(
+        ids, tenants, documents, indexes = as_columns(
             (
                 (each.object_id, each.tenant, each.document_id, each.chunk_index)
                 for each in passages
@@ -340,25 +323,6 @@ def language_of_rows(connection: psycopg.Connection, namespace: str) -> str | No
     return None if row is None else str(row[0])
 
 
-# A document's title is the first in order of those its passages give it, whichever lands first.
-_DOCUMENTS = """
-    INSERT INTO documents AS known
-        (namespace, id, origin, source_type, source_key, title, media_type, size_bytes, file_hash,
-         text, text_hash, characters, page_starts, headings, extraction_version, language,
-         chunking_fingerprint)
-    SELECT %(namespace)s::varchar, id, %(origin)s::varchar, kind, key, title, 'text/plain', 0,
-           %(empty)s::bpchar, '', %(empty)s::bpchar, 0, '{}', '[]', %(origin)s::varchar,
-           %(language)s, %(origin)s::varchar
-    FROM unnest(%(ids)s::uuid[], %(kinds)s::text[], %(keys)s::text[], %(titles)s::text[])
-        AS given (id, kind, key, title)
-    WHERE NOT EXISTS (SELECT FROM weaviate_deletions
-                      WHERE namespace = %(namespace)s::varchar AND document_id = given.id)
-    ON CONFLICT (namespace, id) DO UPDATE SET title = excluded.title
-    WHERE known.origin = %(origin)s::varchar AND CASE WHEN %(replace)s
-        THEN excluded.title <> known.title
-        ELSE (excluded.title = known.source_key, excluded.title COLLATE "C")
-            < (known.title = known.source_key, known.title COLLATE "C") END
-"""
 _CHUNK_COLUMNS = {
     "namespace": "varchar",
     "document_id": "uuid",
@@ -380,21 +344,3 @@ _OBJECT_COLUMNS = {
     "chunk_index": "int4",
     "updated_ms": "int8",
 }
-
-
-def _rank(source_key: str, title: str) -> tuple[bool, str]:
-    return title == source_key, title
-
-
-def _array(ids: Iterable[UUID]) -> str:
-    """A PostgreSQL array in text: quicker to bind than thousands of UUID objects."""
-    return f"{{{','.join(each.hex for each in ids)}}}"
-
-
-def _columns(rows: Iterable[Sequence[Any]], width: int) -> list[list[Any]]:
-    """Rows as so many lists, one a column."""
-    columns: list[list[Any]] = [[] for _ in range(width)]
-    for row in rows:
-        for column, value in zip(columns, row, strict=True):
-            column.append(value)
-    return columns
