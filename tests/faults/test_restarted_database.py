@@ -56,25 +56,26 @@ def start(documents: Path, data_dir: Path, repository: Path) -> subprocess.Popen
     )
 
 
+@pytest.mark.timeout(800)
 def test_a_restart_is_survived_or_told_clearly_and_the_next_run_completes_the_work(
     documents: Path, own_data_dir: Path, repository: Path
 ) -> None:
     url = ensure_database(embedded.start(own_data_dir), DATABASE_NAME)
     process = start(documents, own_data_dir, repository)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     while embedded_so_far(url) < 10:
         assert process.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.05)
     assert embedded.stop(own_data_dir)
     embedded.start(own_data_dir)
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=240)
     assert "Traceback" not in out + err
     if process.returncode:
         assert process.returncode == 1
         clear = ("failed timber: embeddings failed", "The database failed")
         assert [line for line in (out + err).splitlines() if line.startswith(clear)]
     again = start(documents, own_data_dir, repository)
-    out, err = again.communicate(timeout=120)
+    out, err = again.communicate(timeout=240)
     assert (again.returncode, err) == (0, ""), out + err
     assert embedded_so_far(url) == CHUNKS
