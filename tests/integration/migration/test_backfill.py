@@ -18,7 +18,7 @@ from greenlang_vectors import direct
 from greenlang_vectors.documents.direct import DirectDocument
 from greenlang_vectors.embedding.embedders import Embedders
 from greenlang_vectors.errors import UsageError
-from greenlang_vectors.lifecycle.location import Location, open_location
+from greenlang_vectors.lifecycle.location import Location, LocationUnavailable, open_location
 from greenlang_vectors.lifecycle.manifest import ArchiveDamaged
 from greenlang_vectors.migration import archive, backfill, phases
 from greenlang_vectors.migration.mapping import Mapper
@@ -33,6 +33,8 @@ from greenlang_vectors.store import (
     dead_letters,
     leaves,
     weaviate_migrations,
+    weaviate_parts,
+    weaviate_ranges,
 )
 from greenlang_vectors.store.database import Database
 from greenlang_vectors.store.leaves import Leaf
@@ -569,6 +571,33 @@ def test_weaviate_that_goes_down_is_one_error_and_the_next_run_goes_on(
         [namespace],
     ).fetchone()
     assert jobs == ("succeeded", report.read, report.written, 0)
+
+
+@pytest.mark.usefixtures("planned")
+def test_a_batch_lands_with_its_position_and_its_part_or_not_at_all(
+    connection: psycopg.Connection,
+    namespace: str,
+    filled: Fill,
+    run: Run,
+    location: Location,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    filled(100)
+    with monkeypatch.context() as patched:
+
+        def fail(*_: object) -> None:
+            raise LocationUnavailable("The disk is full.")
+
+        patched.setattr(weaviate_parts, "note", fail)
+        with pytest.raises(LocationUnavailable):
+            run()
+    assert stored(connection, namespace) == {}
+    ranges = weaviate_ranges.list_all(connection, namespace)
+    assert {(each.position, each.objects) for each in ranges} == {(None, 0)}
+    run()
+    manifest = archive.load(location, namespace)
+    assert manifest is not None
+    assert (len(stored(connection, namespace)), manifest.objects) == (100, 100)
 
 
 @pytest.mark.usefixtures("planned")
