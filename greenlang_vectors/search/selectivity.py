@@ -91,7 +91,7 @@ def _sampled(connection: psycopg.Connection, leaf: Leaf, filter: Filter) -> tupl
     passing, parameters = condition(filter, "e")
     size = connection.execute(
         """
-        SELECT pg_relation_size(oid) / current_setting('block_size')::integer,
+        SELECT coalesce(pg_relation_size(oid), 0) / current_setting('block_size')::integer,
                CASE WHEN relpages > 0 AND reltuples > 0 THEN reltuples / relpages END
         FROM pg_class WHERE oid = to_regclass(%s)
         """,

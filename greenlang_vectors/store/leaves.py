@@ -127,11 +127,12 @@ def count(connection: psycopg.Connection, leaf: Leaf) -> int:
 def about(connection: psycopg.Connection, leaf: Leaf) -> int:
     """About how many embeddings the leaf holds, by its size; counted where it was never analyzed.
 
-    Counting the rows that came in since it was vacuumed reads every one of them.
+    Counting the rows that came in since it was vacuumed reads every one of them. None where it is
+    being dropped: it stands in the catalog then, but has no size.
     """
     row = connection.execute(
         """
-        SELECT reltuples / relpages * (pg_relation_size(oid)
+        SELECT reltuples / relpages * (coalesce(pg_relation_size(oid), 0)
                                        / current_setting('block_size')::integer)
         FROM pg_class WHERE oid = to_regclass(%s) AND relpages > 0 AND reltuples > 0
         """,

@@ -93,7 +93,7 @@ def on_leaf(connection: psycopg.Connection, leaf: Leaf) -> list[AnnIndex]:
         SELECT c.relname, a.amname, split_part(o.opcname, '_', 1),
                (SELECT option_value::integer FROM pg_options_to_table(c.reloptions)
                 WHERE option_name = 'lists'),
-               c.reltuples, pg_relation_size(c.oid), i.indisvalid
+               c.reltuples, coalesce(pg_relation_size(c.oid), 0), i.indisvalid
         FROM pg_index i
         JOIN pg_class c ON c.oid = i.indexrelid
         JOIN pg_am a ON a.oid = c.relam

@@ -49,6 +49,7 @@ class Searchers:
         self.answers: Counter[str] = Counter()
         self.errors: list[Exception] = []
         self.longest = 0.0
+        self._counted_from = 0.0
         self._database = database
         self._end = threading.Event()
         self._threads = [threading.Thread(target=self._search) for _ in range(threads)]
@@ -65,7 +66,8 @@ class Searchers:
             assert not thread.is_alive()
 
     def answered_by(self, seconds: float = 0.5) -> set[str]:
-        """Who answers from now on for so long."""
+        """Who answers the searches that begin from now on, for so long."""
+        self._counted_from = time.monotonic()
         self.answers.clear()
         time.sleep(seconds)
         return set(self.answers)
@@ -74,7 +76,9 @@ class Searchers:
         while not self._end.is_set():
             started = time.monotonic()
             try:
-                self.answers[self._database.read(answering)] += 1
+                answered = self._database.read(answering)
+                if started >= self._counted_from:
+                    self.answers[answered] += 1
             except Exception as error:  # noqa: BLE001 - whatever it is, it is counted
                 self.errors.append(error)
             self.longest = max(self.longest, time.monotonic() - started)

@@ -24,6 +24,7 @@ LAYERS = (
     {"stages"},
     {"direct"},
     {"migration"},
+    {"backup"},
     {"service"},
     {"integrations", "api"},
     {"status_table"},
