@@ -26,6 +26,7 @@ from greenlang_vectors.search.engine import SearchEngine
 from greenlang_vectors.search.model import SearchAnswer, SearchRequest
 from greenlang_vectors.search.nearest import nearest
 from greenlang_vectors.settings import Settings
+from greenlang_vectors.stages.vector_index import build_indexes
 from greenlang_vectors.store import collections, namespaces
 from greenlang_vectors.store.database import Database
 from greenlang_vectors.store.leaves import Leaf
@@ -185,7 +186,7 @@ def store_documents(database: Database, count: int, settings: Settings) -> Docum
                 noise = random.normal(0, NOISE, supplied.vectors.shape).astype(np.float32)
                 asked = [" ".join(random.choice(np.unique(text), 3)) for text in texts]
                 questions += zip(asked, supplied.vectors + noise, strict=True)
-    maintain(database, Leaf(namespace, SUPPLIED, DIMENSIONS), settings)
+    build_indexes(database, namespace, settings=settings)
     return Documents(SearchEngine(database, embedders, settings), namespace, questions[:QUERIES])
 
 

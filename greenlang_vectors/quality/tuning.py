@@ -25,13 +25,11 @@ from greenlang_vectors.quality.recall import Answered, Truth, measure
 from greenlang_vectors.quality.workload import workload
 from greenlang_vectors.settings import Settings
 from greenlang_vectors.store import collections, leaves, maintenance, records, segments
+from greenlang_vectors.store.cell_training import CONFIDENCE
 from greenlang_vectors.store.collections import Collection
 from greenlang_vectors.store.index_settings import IndexSettings, probes_of
 from greenlang_vectors.store.records import SearchQuality
 from greenlang_vectors.store.segments import AnnIndex
-
-CONFIDENCE = 1.645
-"""Standard errors below the mean: 95%, one-sided."""
 
 HNSW_WIDTHS = (10, 1000)
 """No search is narrower than what it returns, and pgvector takes none wider."""
