@@ -33,8 +33,6 @@ STEPS = 8
 CELL = 60
 """Characters of a mapped row's cell that are shown."""
 
-_AT_LEAST = frozenset({"overlap", "reads", "held_seconds"})
-
 
 def show_overview(seen: Overview) -> None:
     """Print all of one move."""
@@ -67,7 +65,7 @@ def gates_table(gates: Sequence[Gate]) -> Table:
         table.add_column(column, justify="right")
     table.add_column("")
     for gate in gates:
-        sign = "≥" if gate.name in _AT_LEAST else "≤"
+        sign = "≥" if gate.at_least else "≤"
         value = "–" if gate.value is None else f"{gate.value:,.4g}"
         found = "[red]breached[/red]" if gate.breached else "holds" if gate.holds else "not yet"
         table.add_row(gate.name, value, f"{sign} {gate.limit:,.4g}", found)
@@ -124,6 +122,9 @@ def show_dry_run(found: DryRun) -> None:
 
 def show_repaired(done: Repaired) -> None:
     """Print what was mended, and what could not be."""
+    if not (done.mended or done.left or done.under_way):
+        output.print("The newest verification names nothing that differs.")
+        return
     output.print(
         f"{len(done.mended):,} objects are the same now; {len(done.left):,} differ still,"
         f" {len(done.under_way):,} are on their way.",
@@ -143,6 +144,8 @@ def show_decommissioned(done: Decommissioned) -> None:
     )
     for name in (done.markdown_key, done.json_key):
         output.print(f"  {name}", soft_wrap=True, highlight=False)
+    for warning in report.warnings:
+        output.print(f"[red]{escape(warning)}[/red]", soft_wrap=True, highlight=False)
     output.print("Weaviate still holds its data. This deletes it, for good:")
     for command in report.commands:
         output.print(f"  {command}", soft_wrap=True, highlight=False, markup=False)

@@ -17,7 +17,15 @@ from greenlang_vectors.store import weaviate_migrations, weaviate_shadow_reads
 from greenlang_vectors.store.weaviate_migrations import State
 from greenlang_vectors.store.weaviate_shadow_reads import Figures
 
-Name = Literal["overlap", "p99_ms", "error_rate", "open_differences", "reads", "held_seconds"]
+Name = Literal[
+    "overlap",
+    "text_overlap",
+    "p99_ms",
+    "error_rate",
+    "open_differences",
+    "reads",
+    "held_seconds",
+]
 
 LEAST_WINDOW = timedelta(minutes=1)
 """Reads of so long are judged at least, however short the gates have to hold."""
@@ -46,6 +54,11 @@ class Gate:
     limit: float
     holds: bool
     breached: bool
+
+    @property
+    def at_least(self) -> bool:
+        """Whether the limit is the least that `value` may be."""
+        return self.name in {"overlap", "text_overlap", "reads", "held_seconds"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,18 +165,12 @@ def _judged(connection: psycopg.Connection, state: State) -> list[Gate]:
 def _measured(reads: Figures, wanted: Gates) -> list[Gate]:
     """The gates of what reads showed; breached where perfect reads in the place of those still
     wanted would not mend it."""
-    missing = max(0, wanted.reads - reads.compared)
-    overlap = reads.overlap / reads.compared if reads.compared else None
-    best = (reads.overlap + missing) / max(reads.compared + missing, 1)
     wide = max(reads.reads, wanted.reads)
     error_rate = reads.failed / reads.reads if reads.reads else None
     return [
-        Gate(
-            "overlap",
-            overlap,
-            wanted.overlap,
-            holds=overlap is not None and overlap >= wanted.overlap,
-            breached=best < wanted.overlap,
+        _overlap("overlap", reads.overlap, reads.by_vector, wanted.overlap, wanted.reads),
+        _overlap(
+            "text_overlap", reads.text_overlap, reads.by_words, wanted.text_overlap, wanted.reads
         ),
         Gate(
             "p99_ms",
@@ -180,6 +187,14 @@ def _measured(reads: Figures, wanted: Gates) -> list[Gate]:
             breached=reads.failed > wanted.error_rate * wide,
         ),
     ]
+
+
+def _overlap(name: Name, total: float, compared: int, limit: float, wanted: int) -> Gate:
+    """One that nobody's searches were of keeps nobody: `Gates.reads` wants enough of all kinds."""
+    mean = total / compared if compared else None
+    missing = max(0, wanted - compared)
+    best = (total + missing) / (compared + missing)
+    return Gate(name, mean, limit, holds=mean is None or mean >= limit, breached=best < limit)
 
 
 def _open_differences(opened: _Open, wanted: Gates) -> Gate:
@@ -222,6 +237,5 @@ def _open(connection: psycopg.Connection, namespace: str) -> _Open:
 def _said(gate: Gate) -> str:
     if gate.name == "held_seconds":
         return f"held for {gate.value:,.0f} of {gate.limit:,.0f} seconds"
-    least = gate.name in {"overlap", "reads"}
     value = "unknown" if gate.value is None else f"{gate.value:.4g}"
-    return f"{gate.name} {value}, not {gate.limit:.4g} or {'more' if least else 'less'}"
+    return f"{gate.name} {value}, not {gate.limit:.4g} or {'more' if gate.at_least else 'less'}"

@@ -32,7 +32,10 @@ class Gates(_Record):
     """What shadow reads must show before more callers are shifted, and for how long.
 
     Attributes:
-        overlap: mean share of the top 10 that both sides have in common, at least.
+        overlap: mean share of the top 10 that both sides have in common, at least, in searches by
+            vectors.
+        text_overlap: the same in searches by words, alone or fused with vectors: each side ranks
+            words by a formula of its own, so that equal data answers alike, not equally.
         p99_ms: of pgvector's searches, at most.
         error_rate: of pgvector's searches, at most.
         open_differences: of the newest verification, and documents not relayed yet, at most.
@@ -41,6 +44,7 @@ class Gates(_Record):
     """
 
     overlap: float = Field(default=0.9, ge=0, le=1)
+    text_overlap: float = Field(default=0.5, ge=0, le=1)
     p99_ms: float = Field(default=100, gt=0)
     error_rate: float = Field(default=0.01, ge=0, le=1)
     open_differences: int = Field(default=0, ge=0)

@@ -104,7 +104,7 @@ class MigratingSearch:
         try:
             answer = self._engine.search(request, user)
         except (DatabaseUnavailable, psycopg.Error) as error:
-            self._note_failure(move, "pgvector", error)
+            self._note_failure(move, request, "pgvector", error)
             raise
         self._compare(
             move, request, answer, True, lambda: self._weaviate.search(move, request).answer
@@ -117,7 +117,7 @@ class MigratingSearch:
         except NotSayable as error:
             return self._instead(move, request, user, error)
         except (WeaviateUnavailable, WeaviateRefused) as error:
-            self._note_failure(move, "weaviate", error)
+            self._note_failure(move, request, "weaviate", error)
             return self._instead(move, request, user, error)
         self._note(request, vector, answer, user)
         asked = request if vector is None else replace(request, vector=vector)
@@ -154,9 +154,11 @@ class MigratingSearch:
                 Shadowed(move.namespace, move.share, by_pgvector, answer, ask_other)
             )
 
-    def _note_failure(self, move: Move, side: Side, error: Exception) -> None:
+    def _note_failure(
+        self, move: Move, request: SearchRequest, side: Side, error: Exception
+    ) -> None:
         if move.compared:
-            read = ShadowRead(move.namespace, move.share, by_pgvector=side == "pgvector")
+            read = ShadowRead(move.namespace, move.share, side == "pgvector", request.mode)
             self._shadows.compare(shadow.failed(read, side, error))
 
     def _note(

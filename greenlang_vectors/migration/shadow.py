@@ -192,6 +192,7 @@ def _compared(question: Shadowed) -> ShadowRead | None:
         question.namespace,
         question.share,
         by_pgvector,
+        question.answer.mode,
         weaviate_ms=None if by_pgvector else first_ms,
         pgvector_ms=first_ms if by_pgvector else None,
     )

@@ -25,6 +25,7 @@ class ShadowRead:
     Attributes:
         share: percent of callers whom pgvector answered then.
         by_pgvector: whether it answered this one.
+        mode: of the search ("vector", "text" or "hybrid").
         overlap: share of the one's answers that are the other's, too; None where either failed.
         rank_distance: how differently both are ordered (`migration.shadow.rank_distance`).
         weaviate_ms, pgvector_ms: of the search without embedding the question, milliseconds;
@@ -36,6 +37,7 @@ class ShadowRead:
     namespace: str
     share: int
     by_pgvector: bool
+    mode: str = "vector"
     overlap: float | None = None
     rank_distance: float | None = None
     weaviate_ms: float | None = None
@@ -53,7 +55,9 @@ class Figures:
         reads: those in which pgvector was asked.
         failed: those of them in which it failed.
         compared: those that both sides answered.
-        overlap: the sum of theirs.
+        by_vector, overlap: how many of those searched by vectors alone, and the sum of their
+            overlaps.
+        by_words, text_overlap: the same of those that searched by words, alone or fused.
         rank_distance: the mean of theirs; None without any.
         slow: those in which pgvector took longer than asked.
         p50_ms, p99_ms: of pgvector's searches; None without any.
@@ -64,7 +68,10 @@ class Figures:
     reads: int
     failed: int
     compared: int
+    by_vector: int
     overlap: float
+    by_words: int
+    text_overlap: float
     rank_distance: float | None
     slow: int
     p50_ms: float | None
@@ -102,7 +109,10 @@ def figures(
             SELECT count(*) FILTER (WHERE pgvector_ms IS NOT NULL OR failed = 'pgvector') AS reads,
                    count(*) FILTER (WHERE failed = 'pgvector') AS failed,
                    count(overlap) AS compared,
-                   coalesce(sum(overlap), 0) AS overlap,
+                   count(overlap) FILTER (WHERE mode = 'vector') AS by_vector,
+                   coalesce(sum(overlap) FILTER (WHERE mode = 'vector'), 0) AS overlap,
+                   count(overlap) FILTER (WHERE mode <> 'vector') AS by_words,
+                   coalesce(sum(overlap) FILTER (WHERE mode <> 'vector'), 0) AS text_overlap,
                    avg(rank_distance) AS rank_distance,
                    count(*) FILTER (WHERE pgvector_ms > %(slow)s) AS slow,
                    percentile_disc(0.5) WITHIN GROUP (ORDER BY pgvector_ms) AS p50_ms,
@@ -147,9 +157,9 @@ def _insert(connection: psycopg.Connection, reads: Sequence[ShadowRead]) -> int:
             cursor.executemany(
                 """
                 INSERT INTO weaviate_shadow_reads
-                    (namespace, share, by_pgvector, overlap, rank_distance, weaviate_ms,
+                    (namespace, share, by_pgvector, mode, overlap, rank_distance, weaviate_ms,
                      pgvector_ms, failed, error, read_at)
-                VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+                VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
                 """,
                 [astuple(read) for read in reads],
             )

@@ -44,6 +44,7 @@ def test_gates_hold_by_what_was_read(connection: psycopg.Connection) -> None:
     found = judged(connection, name)
     assert {each: gate.value for each, gate in found.items() if each != "held_seconds"} == {
         "overlap": pytest.approx(0.95),
+        "text_overlap": None,
         "p99_ms": 30.0,
         "error_rate": 0.0,
         "open_differences": 0,
@@ -56,6 +57,7 @@ def test_gates_hold_by_what_was_read(connection: psycopg.Connection) -> None:
     ("gate", "changes"),
     [
         ("overlap", {"overlap": 0.5}),
+        ("text_overlap", {"overlap": 0.0, "mode": "text"}),
         ("p99_ms", {"pgvector_ms": 51.0}),
         ("error_rate", FAILED),
     ],
@@ -66,7 +68,7 @@ def test_a_breached_gate_shifts_back_by_itself(
     name = moving(connection, "shifting", share=50)
     read(connection, name, 14)
     assert not watched(connection, name)
-    read(connection, name, 6, **changes)
+    read(connection, name, 12, **changes)
     back = 0 if gate == "error_rate" else 10
     [done] = watched(connection, name)
     assert (done.from_share, done.to_share) == (50, back)
@@ -76,6 +78,21 @@ def test_a_breached_gate_shifts_back_by_itself(
     assert (step.step, step.share, step.evidence["breached"]) == ("rollback", back, [gate])
     assert step.evidence["gates"][gate]["value"] is not None  # type: ignore[call-overload, index]
     assert not watched(connection, name), "the reads that were judged are judged once"
+
+
+@pytest.mark.parametrize("mode", ["text", "hybrid"])
+def test_searches_by_words_need_not_be_answered_equally(
+    connection: psycopg.Connection, mode: str
+) -> None:
+    """Equal data: each side ranks words by a formula of its own."""
+    name = moving(connection, "shifting", share=50)
+    read(connection, name, 20, mode=mode, overlap=0.7)
+    found = judged(connection, name)
+    assert gates.held(list(found.values()))
+    assert (found["overlap"].value, found["text_overlap"].value) == (None, pytest.approx(0.7))
+    read(connection, name, 2, mode="vector", overlap=0.7)
+    assert not judged(connection, name)["overlap"].holds
+    assert not watched(connection, name), "two reads of a kind breach nothing"
 
 
 def test_open_differences_shift_back(connection: psycopg.Connection) -> None:

@@ -31,7 +31,7 @@ def test_every_step_up_needs_reads_of_its_own_and_is_recorded(
 ) -> None:
     name = moving(connection)
     for before, share in pairwise(SHARES):
-        with pytest.raises(UsageError, match=r"The gates of .* do not hold: .*overlap unknown"):
+        with pytest.raises(UsageError, match=r"The gates of .* do not hold: .*reads 0, not 20"):
             traffic.set_share(connection, name, share)
         read(connection, name)
         state = traffic.set_share(connection, name, share)
