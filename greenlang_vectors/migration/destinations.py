@@ -17,7 +17,10 @@ from greenlang_vectors.store.collections import Collection
 from greenlang_vectors.store.encryption import data_keys
 from greenlang_vectors.store.index_settings import IndexSettings
 from greenlang_vectors.store.leaves import Leaf
-from greenlang_vectors.store.weaviate_rows import Target
+from greenlang_vectors.store.weaviate_rows import Target, language_of_rows
+
+DEFAULT_LANGUAGE = "english"
+"""Of passages that come over into a namespace that holds none yet."""
 
 
 def model_of(mapped: VectorMapping, dimensions: int | None = None) -> ModelSpec | None:
@@ -31,6 +34,11 @@ def model_of(mapped: VectorMapping, dimensions: int | None = None) -> ModelSpec 
     except ModelUnavailable:
         return None
     return spec if dimensions in {None, spec.dimensions} else None
+
+
+def language_of(connection: psycopg.Connection, namespace: str, plan: Plan) -> str:
+    """The text search configuration of what comes over: the plan's, or that of what is here."""
+    return plan.language or language_of_rows(connection, namespace) or DEFAULT_LANGUAGE
 
 
 def present(connection: psycopg.Connection, namespace: str, plan: Plan) -> list[Target] | None:

@@ -38,14 +38,12 @@ from greenlang_vectors.store import (
 )
 from greenlang_vectors.store.database import Database
 from greenlang_vectors.store.locks import exclusive
-from greenlang_vectors.store.weaviate_rows import Rows, language_of_rows
+from greenlang_vectors.store.weaviate_rows import Rows
 
 STAGE = "follow"
 
 VANISHED_AT_ONCE = 500
 """Objects whose disappearance is looked into at once."""
-
-DEFAULT_LANGUAGE = "english"
 
 
 @dataclass(slots=True)
@@ -105,17 +103,12 @@ def follow(
 
 
 def _followed(connection: psycopg.Connection, namespace: str) -> Plan:
-    state = weaviate_migrations.get(connection, namespace)
+    state = weaviate_migrations.get_under_way(connection, namespace)
     plan = Plan.model_validate(state.plan)
     if plan.primary != "weaviate":
         raise UsageError(
             f"Applications write {namespace} to pgvector: it does not follow Weaviate.",
             "Run `greenlang-vectors migrate relay`.",
-        )
-    if state.phase in {"planned", "decommissioned"}:
-        raise UsageError(
-            f"The migration of {namespace} is in phase {state.phase}: it does not follow Weaviate.",
-            "`greenlang-vectors migrate start` begins it." if state.phase == "planned" else "",
         )
     return plan
 
@@ -132,8 +125,8 @@ class _Sweep:
         targets = destinations.present(connection, self._namespace, plan) or []
         dimensions = [target.leaf.dimensions for target in targets]
         self._mapper = Mapper(plan, self._namespace, info, dimensions)
-        language = plan.language or language_of_rows(connection, self._namespace)
-        self._rows = Rows(self._namespace, targets, language or DEFAULT_LANGUAGE)
+        language = destinations.language_of(connection, self._namespace, plan)
+        self._rows = Rows(self._namespace, targets, language)
         self._titles = Titles(connection, peer, plan, self._namespace)
         self._failures: dict[str, ItemError] = {}
         self._oldest_ms: int | None = None

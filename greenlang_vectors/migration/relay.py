@@ -9,8 +9,9 @@ is down the outbox keeps what is to be done. One relay at a time works on a name
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from uuid import UUID
 
 import psycopg
 
@@ -100,18 +101,31 @@ def relay(
     return report
 
 
+def carry_again(
+    connection: psycopg.Connection,
+    peer: Peer,
+    plan: Plan,
+    namespace: str,
+    documents: Collection[UUID],
+) -> RelayReport:
+    """Bring across those of the documents that were put off or refused; the caller holds LOCK.
+
+    Raises:
+        WeaviateUnavailable: the collection cannot even be looked at.
+    """
+    report = RelayReport(namespace)
+    if weaviate_outbox.retry(connection, namespace, documents):
+        _Pass(connection, peer, plan, report, documents).run(silent)
+    return report
+
+
 def _written_to_both(connection: psycopg.Connection, namespace: str) -> Plan:
-    state = weaviate_migrations.get(connection, namespace)
+    state = weaviate_migrations.get_under_way(connection, namespace)
     plan = Plan.model_validate(state.plan)
     if plan.primary != "pgvector":
         raise UsageError(
             f"Applications write {namespace} to Weaviate: nothing is relayed there.",
             "Run `greenlang-vectors migrate follow`.",
-        )
-    if state.phase in {"planned", "decommissioned"}:
-        raise UsageError(
-            f"The migration of {namespace} is in phase {state.phase}: nothing is written to both.",
-            "`greenlang-vectors migrate start` begins it." if state.phase == "planned" else "",
         )
     return plan
 
@@ -120,9 +134,16 @@ class _Pass:
     """One pass over what is noted."""
 
     def __init__(
-        self, connection: psycopg.Connection, peer: Peer, plan: Plan, report: RelayReport
+        self,
+        connection: psycopg.Connection,
+        peer: Peer,
+        plan: Plan,
+        report: RelayReport,
+        documents: Collection[UUID] | None = None,
     ) -> None:
+        """Args: documents: these alone."""
         self._connection, self._peer, self._plan, self._report = connection, peer, plan, report
+        self._documents = documents
         self._namespace, self._collection = report.namespace, plan.collection
         targets = destinations.present(connection, self._namespace, plan) or []
         self._leaves = [target.leaf for target in targets]
@@ -133,7 +154,7 @@ class _Pass:
         connection, namespace = self._connection, self._namespace
         newest = weaviate_outbox.newest(connection, namespace)
         done, total = 0, weaviate_outbox.lag(connection, namespace).documents
-        while noted := weaviate_outbox.read(connection, namespace, NOTES, newest):
+        while noted := weaviate_outbox.read(connection, namespace, NOTES, newest, self._documents):
             for part in self._parts(noted):
                 try:
                     self._bring(part)

@@ -2,7 +2,8 @@
 
 The side that applications write to is right. Where that is pgvector, an object it has not is judged
 as a backfill would: it goes from Weaviate if its document was deleted or written anew here, and
-comes over if it never did, or was lost here. Nothing else is touched on either side.
+comes over if it never did, or was lost here. Nothing else is touched on either side; of what was
+mended, a document that Weaviate had refused is relayed once more, so that it waits no longer.
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ import psycopg
 
 from greenlang_vectors.documents.model import JSON
 from greenlang_vectors.errors import ItemError
+from greenlang_vectors.migration import destinations, relay
 from greenlang_vectors.migration.comparison import Difference
 from greenlang_vectors.migration.objects import Passage, WeaviateObject
 from greenlang_vectors.migration.outgoing import outgoing
 from greenlang_vectors.migration.peer import Peer
 from greenlang_vectors.migration.plan import Plan
-from greenlang_vectors.migration.relay import LOCK as CARRYING
 from greenlang_vectors.migration.second_look import AT_ONCE, Judge
 from greenlang_vectors.migration.sides import Pair, Sides, held_here
 from greenlang_vectors.migration.verification import LOCK
@@ -35,11 +36,8 @@ from greenlang_vectors.store import (
 from greenlang_vectors.store.database import Database
 from greenlang_vectors.store.locks import exclusive
 from greenlang_vectors.store.weaviate_outbox import Noted
-from greenlang_vectors.store.weaviate_rows import Rows, language_of_rows
+from greenlang_vectors.store.weaviate_rows import Rows
 from greenlang_vectors.store.weaviate_verifications import OpenDifference
-
-DEFAULT_LANGUAGE = "english"
-"""Of passages that come over into a namespace that holds none yet."""
 
 Kept = dict[UUID, str]
 """Why objects could not be mended."""
@@ -79,20 +77,23 @@ def repair(
 
     Raises:
         UnknownNamespace: it is not registered.
-        UsageError: no move is planned, or it has not begun.
+        NotUnderWay: no move is planned, it has not begun, or it has ended.
         WeaviateUnavailable: the server does not answer; what was mended until then stays.
     """
     with (
         database.connect() as connection,
         exclusive(connection, LOCK, namespace),
-        exclusive(connection, CARRYING, namespace),
+        exclusive(connection, relay.LOCK, namespace),
     ):
-        plan = Plan.model_validate(weaviate_migrations.get(connection, namespace).plan)
+        state = weaviate_migrations.get_under_way(connection, namespace)
+        plan = Plan.model_validate(state.plan)
         known = weaviate_verifications.differences(connection, namespace)
         done = Repaired(namespace)
         if known:
             work = _Work(connection, Sides(connection, peer, namespace, plan), done)
             work.run(known, progress)
+            if plan.primary == "pgvector":
+                relay.carry_again(connection, peer, plan, namespace, work.documents)
             weaviate_migrations.record(
                 connection,
                 namespace,
@@ -107,14 +108,19 @@ def repair(
 
 
 class _Work:
-    """Mending in the direction of the plan's primary."""
+    """Mending in the direction of the plan's primary.
+
+    Attributes:
+        documents: whose passages were looked at.
+    """
 
     def __init__(self, connection: psycopg.Connection, sides: Sides, done: Repaired) -> None:
         self._connection, self._sides, self._done = connection, sides, done
         self._namespace, self._plan = done.namespace, sides.plan
         self._judge = Judge(connection, sides)
-        language = sides.plan.language or language_of_rows(connection, done.namespace)
-        self._rows = Rows(done.namespace, sides.targets, language or DEFAULT_LANGUAGE)
+        self.documents: set[UUID] = set()
+        language = destinations.language_of(connection, done.namespace, sides.plan)
+        self._rows = Rows(done.namespace, sides.targets, language)
         self._leaves = [each.leaf for each in sides.targets]
         self._outgoing = outgoing(sides.peer, sides.plan, done.namespace, self._leaves)
 
@@ -135,6 +141,7 @@ class _Work:
         follows = self._plan.primary == "weaviate"
         mend = self._as_there if follows else self._as_here
         found = self._judge.look(tenant, ids)
+        self.documents.update(*(pair.documents for _, pair in found.values()))
         # A change that the follower would bring is what is mended; the relay has its own order.
         kept = mend(
             tenant,

@@ -134,8 +134,7 @@ class Judge:
 
 
 def _relayed(pair: Pair, waiting: set[UUID]) -> bool:
-    documents = {each.document_id for each in (pair.stored, pair.passage) if each is not None}
-    return not documents.isdisjoint(waiting)
+    return not pair.documents.isdisjoint(waiting)
 
 
 def _followed(pair: Pair, _waiting: set[UUID]) -> bool:

@@ -45,6 +45,11 @@ class Pair(NamedTuple):
     found: Difference | None
 
     @property
+    def documents(self) -> set[UUID]:
+        """The documents that it is a passage of, on either side."""
+        return {each.document_id for each in (self.stored, self.passage) if each is not None}
+
+    @property
     def titles_differ(self) -> bool:
         """Whether the document has another title here than the object gives it."""
         return (
@@ -135,7 +140,7 @@ class Sides:
                 there = _held(given, passage)
             except ItemError as error:
                 there = self._refused(given, error)
-        here = None if stored is None else held_here(stored)
+        here = None if stored is None else self._held_here(stored)
         return Pair(stored, given, passage, difference(here, there, tenant, self._names))
 
     def given_of(self, tenant: str, ids: Iterable[UUID]) -> dict[UUID, WeaviateObject]:
@@ -185,10 +190,20 @@ class Sides:
         self, connection: psycopg.Connection, tenant: str, after: bytes, last: bytes
     ) -> Iterator[Held]:
         while rows := self.contents.page(connection, tenant, after, last, STORED_PAGE):
-            yield from (held_here(row) for row in rows if row.stands)
+            yield from (self._held_here(row) for row in rows if row.stands)
             after = rows[-1].object_id
             if len(rows) < STORED_PAGE:
                 return
+
+    def _held_here(self, row: StoredObject) -> Held:
+        """A stored passage; of its metadata what the plan carries, where it names that."""
+        held = held_here(row)
+        if self.plan.metadata is None:
+            return held
+        carried = self.mapper.property_of
+        return held._replace(
+            metadata={key: value for key, value in held.metadata.items() if key in carried}
+        )
 
     def _refused(self, given: WeaviateObject, error: ItemError) -> Held:
         nothing = (None,) * len(self.mapper.vectors)

@@ -22,6 +22,10 @@ PHASES: tuple[Phase, ...] = ("planned", "parallel", "backfilled", "shifting", "d
 """In their order: each is entered from the one before it, and none is skipped."""
 
 
+class NotUnderWay(UsageError):
+    """A namespace whose move has not begun, or has ended."""
+
+
 @dataclass(frozen=True, slots=True)
 class State:
     """How far a namespace's move is.
@@ -30,6 +34,7 @@ class State:
         plan: as JSON (`migration.plan.Plan`).
         share: percent of callers whose searches pgvector answers.
         share_since: when it became so.
+        export: the server's export that the backfill reads; None where it reads pages.
     """
 
     namespace: str
@@ -37,8 +42,14 @@ class State:
     phase: Phase
     share: int
     share_since: datetime
+    export: str | None
     created_at: datetime
     updated_at: datetime
+
+    @property
+    def under_way(self) -> bool:
+        """Whether the move has begun and not ended."""
+        return self.phase not in {"planned", "decommissioned"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +69,7 @@ def find(connection: psycopg.Connection, namespace: str) -> State | None:
     with connection.cursor(row_factory=class_row(State)) as cursor:
         return cursor.execute(
             """
-            SELECT namespace, plan, phase, share, share_since, created_at, updated_at
+            SELECT namespace, plan, phase, share, share_since, export, created_at, updated_at
             FROM weaviate_migrations WHERE namespace = %s
             """,
             [namespace],
@@ -70,14 +81,30 @@ def get(connection: psycopg.Connection, namespace: str) -> State:
 
     Raises:
         UnknownNamespace: it is not registered.
-        UsageError: no move is planned.
+        NotUnderWay: no move is planned.
     """
     namespaces.get(connection, namespace)
     state = find(connection, namespace)
     if state is None:
-        raise UsageError(
+        raise NotUnderWay(
             f"No migration of {namespace} is planned.",
             "Plan it with `greenlang-vectors migrate plan`.",
+        )
+    return state
+
+
+def get_under_way(connection: psycopg.Connection, namespace: str) -> State:
+    """How far a move is that has begun and not ended.
+
+    Raises:
+        UnknownNamespace: the namespace is not registered.
+        NotUnderWay: no move is planned, it has not begun, or it has ended.
+    """
+    state = get(connection, namespace)
+    if not state.under_way:
+        raise NotUnderWay(
+            f"The migration of {namespace} is in phase {state.phase}: it is not under way.",
+            "`greenlang-vectors migrate start` begins it." if state.phase == "planned" else "",
         )
     return state
 
@@ -87,7 +114,7 @@ def list_all(connection: psycopg.Connection) -> list[State]:
     with connection.cursor(row_factory=class_row(State)) as cursor:
         return cursor.execute(
             """
-            SELECT namespace, plan, phase, share, share_since, created_at, updated_at
+            SELECT namespace, plan, phase, share, share_since, export, created_at, updated_at
             FROM weaviate_migrations ORDER BY namespace
             """
         ).fetchall()
@@ -95,9 +122,7 @@ def list_all(connection: psycopg.Connection) -> list[State]:
 
 def all_under_way(connection: psycopg.Connection) -> list[State]:
     """Every move that has begun and not ended, by namespace."""
-    return [
-        state for state in list_all(connection) if state.phase not in {"planned", "decommissioned"}
-    ]
+    return [state for state in list_all(connection) if state.under_way]
 
 
 def check_unmapped(connection: psycopg.Connection, namespace: str, *models: str) -> None:
@@ -203,8 +228,18 @@ def move(
     record(connection, namespace, step, evidence)
 
 
+def note_export(connection: psycopg.Connection, namespace: str, export: str) -> None:
+    """Note which export of the server the backfill reads, before it is asked for."""
+    connection.execute(
+        "UPDATE weaviate_migrations SET export = %s WHERE namespace = %s", [export, namespace]
+    )
+
+
 def forget_progress(connection: psycopg.Connection, namespace: str) -> None:
     """Let a backfill begin anew, and forget what verifications found."""
+    connection.execute(
+        "UPDATE weaviate_migrations SET export = NULL WHERE namespace = %s", [namespace]
+    )
     connection.execute("DELETE FROM weaviate_ranges WHERE namespace = %s", [namespace])
     connection.execute("DELETE FROM weaviate_parts WHERE namespace = %s", [namespace])
     connection.execute("DELETE FROM weaviate_differences WHERE namespace = %s", [namespace])

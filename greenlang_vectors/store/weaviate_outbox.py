@@ -7,7 +7,7 @@ twice, and those of one document as one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import cast
@@ -137,21 +137,33 @@ def newest(connection: psycopg.Connection, namespace: str) -> int:
 
 
 def read(
-    connection: psycopg.Connection, namespace: str, notes: int, last: int = NEWEST
+    connection: psycopg.Connection,
+    namespace: str,
+    notes: int,
+    last: int = NEWEST,
+    documents: Collection[UUID] | None = None,
 ) -> list[Noted]:
     """The documents of the oldest notes whose time has come, oldest first.
 
     Args:
         notes: so many of them at most.
         last: none after this one.
+        documents: of these alone.
     """
     rows = connection.execute(
         """
         SELECT id, document_id, source_type, source_key FROM weaviate_outbox
-        WHERE namespace = %s AND id <= %s AND (not_before IS NULL OR not_before <= now())
-        ORDER BY id LIMIT %s
+        WHERE namespace = %(namespace)s AND id <= %(last)s
+          AND (not_before IS NULL OR not_before <= now())
+          AND (%(documents)s::uuid[] IS NULL OR document_id = ANY(%(documents)s))
+        ORDER BY id LIMIT %(notes)s
         """,
-        [namespace, last, notes],
+        {
+            "namespace": namespace,
+            "last": last,
+            "notes": notes,
+            "documents": None if documents is None else list(documents),
+        },
     ).fetchall()
     found: dict[UUID, Noted] = {}
     for identity, document, source_type, source_key in rows:
@@ -210,14 +222,24 @@ def set_aside(connection: psycopg.Connection, namespace: str, refused: Sequence[
     )
 
 
-def retry(connection: psycopg.Connection, namespace: str) -> int:
-    """Let every document that was put off be tried again now; return how many notes."""
+def retry(
+    connection: psycopg.Connection, namespace: str, documents: Collection[UUID] | None = None
+) -> int:
+    """Let documents that were put off be tried again now; return how many notes.
+
+    Args:
+        documents: these alone.
+    """
     return connection.execute(
         """
         UPDATE weaviate_outbox SET not_before = NULL
-        WHERE namespace = %s AND not_before IS NOT NULL
+        WHERE namespace = %(namespace)s AND not_before IS NOT NULL
+          AND (%(documents)s::uuid[] IS NULL OR document_id = ANY(%(documents)s))
         """,
-        [namespace],
+        {
+            "namespace": namespace,
+            "documents": None if documents is None else list(documents),
+        },
     ).rowcount
 
 

@@ -1,4 +1,7 @@
-"""How far a backfill is: ranges of uuids of each tenant, each with the last object that landed."""
+"""How far a backfill is: ranges of uuids of each tenant, each with the last object that landed.
+
+Where the backfill reads the server's own export, its files are the ranges.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,8 @@ class Range:
         position: the last object whose batch is committed; None before the first.
         objects: how many were read.
         done: nothing lies behind the position.
+        file: of the server's export, which is read in the order of its rows; None where pages are
+            read.
     """
 
     tenant: str
@@ -26,6 +31,7 @@ class Range:
     position: UUID | None = None
     objects: int = 0
     done: bool = False
+    file: str | None = None
 
     @property
     def after(self) -> UUID | None:
@@ -40,7 +46,7 @@ def list_all(connection: psycopg.Connection, namespace: str) -> list[Range]:
     with connection.cursor(row_factory=class_row(Range)) as cursor:
         return cursor.execute(
             """
-            SELECT tenant, first, last, position, objects, done FROM weaviate_ranges
+            SELECT tenant, first, last, position, objects, done, file FROM weaviate_ranges
             WHERE namespace = %s ORDER BY tenant, first
             """,
             [namespace],
@@ -48,13 +54,14 @@ def list_all(connection: psycopg.Connection, namespace: str) -> list[Range]:
 
 
 def add(connection: psycopg.Connection, namespace: str, ranges: Sequence[Range]) -> None:
-    """Add the ranges of a tenant, which has none yet, in one transaction."""
+    """Add ranges of tenants that have none yet, in one transaction."""
     with connection.transaction(), connection.cursor() as cursor:
         cursor.executemany(
             """
-            INSERT INTO weaviate_ranges (namespace, tenant, first, last) VALUES (%s, %s, %s, %s)
+            INSERT INTO weaviate_ranges (namespace, tenant, first, last, file)
+            VALUES (%s, %s, %s, %s, %s)
             """,
-            [(namespace, each.tenant, each.first, each.last) for each in ranges],
+            [(namespace, each.tenant, each.first, each.last, each.file) for each in ranges],
         )
 
 

@@ -208,7 +208,7 @@ def test_no_phase_is_skipped(migrate: Migrate, prepare: Prepare) -> None:
     plan = prepare("skips")
     refused(migrate("start", "skips"), "migrate plan")
     migrate("plan", "skips", "--file", plan)
-    for command in ("backfill", "verify", "relay"):
+    for command in ("backfill", "verify", "repair", "relay"):
         refused(migrate(command, "skips"), "migrate start")
     refused(migrate("rollback", "skips"), "has not begun")
     refused(migrate("traffic", "skips", "10"), "phase planned")
@@ -242,6 +242,7 @@ def test_a_difference_fails_and_is_mended(
     mended = migrate("repair", "mended", "--json")
     assert mended.code == 0
     assert migrate("verify", "mended").code == 0
+    assert "names nothing" in migrate("repair", "mended").out
 
 
 def test_what_applications_change_in_weaviate_is_followed(

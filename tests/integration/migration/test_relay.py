@@ -15,6 +15,8 @@ from greenlang_vectors.migration.peer import Peer
 from greenlang_vectors.migration.phases import Started, start
 from greenlang_vectors.migration.plan import Plan
 from greenlang_vectors.migration.relay import LOCK, RelayReport, relay
+from greenlang_vectors.migration.repair import repair
+from greenlang_vectors.migration.verification import verify
 from greenlang_vectors.store import dead_letters, weaviate_migrations
 from greenlang_vectors.store.database import Database
 from greenlang_vectors.store.locks import exclusive
@@ -186,6 +188,21 @@ def test_weaviate_down_loses_nothing(apps: Applications, weaviate: WeaviateServe
     assert only(apps.there(), "a") == only(apps.here(), "a")
     assert relayed(apps, retry=True) == RelayReport(apps.namespace)
     assert letters(apps) == {}
+
+
+def test_a_repair_settles_what_was_refused(
+    apps: Applications, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    apps.put("a", ["one", "two"])
+    with monkeypatch.context() as patched:
+        patched.setattr(Peer, "upsert", lambda *given: {each.id: "No." for each in given[-1]})
+        assert relayed(apps).refused == 1
+    assert letters(apps) == {"a": "refused"}
+    place = apps.database, apps.peer, apps.namespace
+    assert verify(*place, patience=0, queries=0).kinds["missing in Weaviate"] == 2
+    assert repair(*place).left == []
+    assert letters(apps) == {}
+    assert verify(*place, patience=0, queries=0).clean
 
 
 def test_an_answer_that_is_lost_is_no_harm(apps: Applications, weaviate: WeaviateServer) -> None:

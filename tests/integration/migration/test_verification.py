@@ -13,6 +13,7 @@ from uuid import uuid4
 
 import numpy as np
 import pytest
+from psycopg.types.json import Jsonb
 
 from greenlang_vectors.embedding.embedders import Embedders
 from greenlang_vectors.errors import ItemError
@@ -192,6 +193,27 @@ def test_an_added_object_and_an_added_passage_are_named(
         added.id: "missing in pgvector",
         str(passage): "missing in Weaviate",
     }
+
+
+def test_metadata_that_the_plan_does_not_carry_is_not_compared(
+    check: Check, side: Side, moved: list[Sent], database: Database, namespace: str, plan: Plan
+) -> None:
+    own = {plan.content, plan.source_id, plan.chunk_index}
+    carried = {name: name for name in moved[0].properties if name not in own}
+    naming = plan.model_copy(update={"metadata": carried})
+    with database.connect() as connection:
+        connection.execute(
+            "UPDATE weaviate_migrations SET plan = %s WHERE namespace = %s",
+            [Jsonb(naming.model_dump(mode="json")), namespace],
+        )
+
+    def add(each: Sent, **metadata: str) -> None:
+        side.here(each, "vector_embeddings", "metadata = metadata || %s", Jsonb(metadata))
+
+    add(moved[0], reviewed_by="an application")
+    assert check().clean
+    add(moved[1], jurisdiction="CH")
+    assert named(check()) == {moved[1].id: "metadata"}
 
 
 def test_an_emptied_target_is_a_failure(check: Check, side: Side, moved: list[Sent]) -> None:
