@@ -60,6 +60,19 @@ class Report:
             f' "{place}/tenants"'
         ]
 
+    @property
+    def warnings(self) -> list[str]:
+        """What somebody has to see to before that, in sentences."""
+        if self.plan.primary != "weaviate":
+            return []
+        return [
+            "Applications wrote to Weaviate until now, and nothing hinders them: what they write"
+            f" there after {self.compared.started_at:%Y-%m-%d %H:%M:%S} UTC does not come to"
+            " pgvector any more.",
+            "Let them write to pgvector by SDK or HTTP API, take from their keys of Weaviate the"
+            " right to write, and carry over by hand what was changed there since that moment.",
+        ]
+
     def as_json(self) -> dict[str, JSON]:
         """As it is kept, and as commands report it."""
         archive = self.manifest.model_dump(mode="json")
@@ -80,6 +93,7 @@ class Report:
             "gates": evidence(self.gates),
             "plan": self.plan.model_dump(mode="json"),
             "steps": [_step(each) for each in self.steps],
+            "warnings": [*self.warnings],
             "delete_in_weaviate": [*self.commands],
         }
 
@@ -102,8 +116,9 @@ class Report:
         yield ""
         yield "## Last comparison"
         yield ""
-        yield "Nothing was written to Weaviate any more when it was made."
-        yield ""
+        if not self.warnings:
+            yield "Nothing was written to Weaviate any more when it was made."
+            yield ""
         yield from _table(
             ("", ""),
             [
@@ -168,6 +183,9 @@ class Report:
         yield ""
         yield "## What is left to do"
         yield ""
+        for warning in self.warnings:
+            yield f"**{warning}**"
+            yield ""
         yield "Weaviate still holds its data. This deletes it, for good:"
         yield ""
         yield "```sh"

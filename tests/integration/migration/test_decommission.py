@@ -47,8 +47,11 @@ End = Callable[[], Decommissioned]
 
 
 @pytest.fixture
-def plan(plan: Plan) -> Plan:
-    return plan.model_copy(update={"gates": Gates(hold_seconds=0, reads=5, p99_ms=1000)})
+def plan(plan: Plan, request: pytest.FixtureRequest) -> Plan:
+    """With the primary that the test asks for."""
+    primary = getattr(request, "param", "pgvector")
+    gates = Gates(hold_seconds=0, reads=5, p99_ms=1000)
+    return plan.model_copy(update={"gates": gates, "primary": primary})
 
 
 @pytest.fixture
@@ -151,6 +154,20 @@ def test_nothing_is_written_to_weaviate_after_the_end(
     assert row == (0,)
     with pytest.raises(UsageError, match=r"ended already.*report-"):
         end()
+
+
+@pytest.mark.parametrize(
+    ("plan", "writers"), [("pgvector", False), ("weaviate", True)], indirect=["plan"]
+)
+def test_that_applications_may_still_write_to_weaviate_is_said(
+    end: End, moved: list[Sent], location: Location, writers: bool
+) -> None:
+    assert moved
+    done = end()
+    text = (location.get(done.markdown_key) or b"").decode()
+    for said in (" ".join(done.report.warnings), text):
+        assert ("Applications wrote to Weaviate until now" in said) is writers
+    assert ("Nothing was written to Weaviate any more" in text) is not writers
 
 
 WRONG = {
