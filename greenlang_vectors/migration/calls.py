@@ -8,6 +8,7 @@ is off.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -19,6 +20,7 @@ from weaviate.auth import AuthApiKey
 from weaviate.config import AdditionalConfig, GrpcConfig
 from weaviate.exceptions import WeaviateBaseError
 
+from greenlang_vectors.documents.model import JSON
 from greenlang_vectors.embedding.encoding import ATTEMPTS, FIRST_WAIT, LONGEST_WAIT
 from greenlang_vectors.errors import GreenLangError, UsageError
 from greenlang_vectors.migration.errors import (
@@ -71,18 +73,36 @@ class Calls:
         Raises:
             WeaviateUnavailable, WeaviateRefused: as of `call`.
         """
-        for attempt in self._attempts(ATTEMPTS):
-            with attempt:
-                reply = self._get(path)
+        reply = self._rest(lambda: self._connection.get(path=f"/{path}"))
         if reply.status_code == 404:
             return None
+        return self._accepted(path, reply)
+
+    def post(self, path: str, body: dict[str, JSON]) -> Any:  # noqa: ANN401 - what JSON holds
+        """What `/v1/{path}` answers to a body, which may be sent more than once.
+
+        Raises:
+            WeaviateUnavailable, WeaviateRefused: as of `call`.
+        """
+        return self._accepted(
+            path,
+            self._rest(lambda: self._connection.post(path=f"/{path}", weaviate_object=body)),
+        )
+
+    def _accepted(self, path: str, reply: httpx.Response) -> Any:  # noqa: ANN401
         if reply.is_success:
             return reply.json()
         raise WeaviateRefused(self._place, f"{reply.status_code} for {path}: {reply.text[:300]}")
 
-    def _get(self, path: str) -> httpx.Response:
+    def _rest(self, send: Callable[[], Any]) -> httpx.Response:
+        for attempt in self._attempts(ATTEMPTS):
+            with attempt:
+                return self._sent(send)
+        raise AssertionError("the last attempt raises")
+
+    def _sent(self, send: Callable[[], Any]) -> httpx.Response:
         try:
-            reply = cast(httpx.Response, self._connection.get(path=f"/{path}"))
+            reply = cast(httpx.Response, send())
         except (WeaviateBaseError, httpx.HTTPError, OSError) as error:
             failure: GreenLangError = self._unavailable(type(error).__name__)
         else:

@@ -73,8 +73,13 @@ def measure(
         )
         for attempt in stamina.retry_context(on=_passing, attempts=ATTEMPTS):
             with attempt:
-                answers = sides.peer.near(
-                    plan.collection, tenant, vector, k, name=plan.vectors[0].name, properties=()
+                answers = sides.peer.find(
+                    plan.collection,
+                    tenant,
+                    k,
+                    near=vector,
+                    near_name=plan.vectors[0].name,
+                    properties=(),
                 )
         shares.append(_share(here, {each.id for each in answers}))
     if not shares:

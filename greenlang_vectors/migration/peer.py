@@ -50,6 +50,9 @@ MOST_IN_ONE_MESSAGE = 500
 NIL = UUID(int=0)
 """Before every object."""
 
+EXPORTS_FROM = (1, 37)
+"""The first version of Weaviate that exports collections."""
+
 _Part = TypeVar("_Part")
 _Result = TypeVar("_Result")
 
@@ -215,49 +218,28 @@ class Peer:
 
         _in_parts(delete, list(ids))
 
-    def near(
+    def find(
         self,
         collection: str,
         tenant: str,
-        vector: NDArray[np.float32],
         k: int,
         *,
-        name: str | None = None,
+        near: NDArray[np.float32] | None = None,
+        near_name: str | None = None,
+        words: str | None = None,
+        searched: Sequence[str] = (),
+        alpha: float | None = None,
         properties: Sequence[str] | None = None,
         filter: Condition | None = None,
     ) -> list[Found]:
-        """The objects nearest to a vector, the nearest first; asked once, without retries.
+        """The objects that answer best, the best first; asked once, without retries.
 
         Args:
-            name: of a named vector.
-        """
-        return self._server.find(
-            self._search(
-                collection,
-                tenant,
-                k,
-                properties=properties,
-                filter=filter,
-                near=vector,
-                near_name=name,
-            )
-        )
-
-    def bm25(
-        self,
-        collection: str,
-        tenant: str,
-        words: str,
-        k: int,
-        *,
-        searched: Sequence[str],
-        properties: Sequence[str] | None = None,
-        filter: Condition | None = None,
-    ) -> list[Found]:
-        """The objects that match words best; asked once, without retries.
-
-        Args:
+            near: the vector whose nearest objects are wanted.
+            near_name: of a named vector, which of theirs.
+            words: what is looked for by BM25; with `near`, both searches' ranks are fused.
             searched: the properties in which the words are looked for.
+            alpha: weight of the vector search where both are asked, 0 to 1.
         """
         return self._server.find(
             self._search(
@@ -266,44 +248,28 @@ class Peer:
                 k,
                 properties=properties,
                 filter=filter,
+                near=near,
+                near_name=near_name,
                 words=words,
                 searched=searched,
-            )
-        )
-
-    def hybrid(
-        self,
-        collection: str,
-        tenant: str,
-        words: str,
-        vector: NDArray[np.float32],
-        k: int,
-        *,
-        searched: Sequence[str],
-        alpha: float,
-        name: str | None = None,
-        properties: Sequence[str] | None = None,
-        filter: Condition | None = None,
-    ) -> list[Found]:
-        """The objects that both searches together find best; asked once, without retries.
-
-        Args:
-            alpha: weight of the vector search, 0 to 1.
-        """
-        return self._server.find(
-            self._search(
-                collection,
-                tenant,
-                k,
-                properties=properties,
-                filter=filter,
-                words=words,
-                searched=searched,
-                near=vector,
-                near_name=name,
                 alpha=alpha,
             )
         )
+
+    def can_export(self) -> bool:
+        """Whether the server is new enough to export collections by itself (1.37)."""
+        return not self._server.is_older_than(*EXPORTS_FROM)
+
+    def export_status(self, backend: str, export: str) -> dict[str, Any] | None:
+        """How far an export of the server's is; None where there is none of this name."""
+        path = f"export/{quote(backend, safe='')}/{quote(export, safe='')}"
+        found: dict[str, Any] | None = self._server.get(path)
+        return found
+
+    def start_export(self, backend: str, export: str, collection: str) -> None:
+        """Have the server export a collection, as it is now, to one of its backends."""
+        body: dict[str, JSON] = {"id": export, "file_format": "parquet", "include": [collection]}
+        self._server.post(f"export/{quote(backend, safe='')}", body)
 
     def _info(self, collection: str) -> CollectionInfo:
         return self._described.get(collection) or self.describe(collection)

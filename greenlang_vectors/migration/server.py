@@ -45,9 +45,17 @@ class Server:
         """Close the connection."""
         self._calls.close()
 
+    def is_older_than(self, major: int, minor: int) -> bool:
+        """See `Calls.is_older_than`."""
+        return self._calls.is_older_than(major, minor)
+
     def get(self, path: str) -> Any | None:  # noqa: ANN401 - what JSON holds
         """See `Calls.get`."""
         return self._calls.get(path)
+
+    def post(self, path: str, body: dict[str, JSON]) -> Any:  # noqa: ANN401 - what JSON holds
+        """See `Calls.post`."""
+        return self._calls.post(path, body)
 
     def tenants(self, collection: str) -> list[str]:
         """The tenants of a collection that is split by tenant."""

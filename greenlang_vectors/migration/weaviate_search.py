@@ -1,9 +1,7 @@
 """Searches of one namespace as Weaviate answers them, with pgvector's ids (PRD 13.1, phase 1).
 
 Vectors by `near_vector`, words by BM25 in the passages' text, both by Weaviate's hybrid search with
-ranks fused, as here. Pages, threshold and the bound on passages of a document are kept. Text and
-metadata of an answer are Weaviate's; where the passage is here, too, its place in its document is
-told as pgvector would.
+ranks fused, as here. Pages, threshold and the bound on passages of a document are kept.
 """
 
 from __future__ import annotations
@@ -19,29 +17,24 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
-from greenlang_vectors.errors import DatabaseUnavailable, ItemError
-from greenlang_vectors.migration import objects
 from greenlang_vectors.migration.asking import Condition, Found
 from greenlang_vectors.migration.mapping import Mapper
-from greenlang_vectors.migration.objects import WeaviateObject
 from greenlang_vectors.migration.peer import MOST_RESULTS, Peer
 from greenlang_vectors.migration.plan import Plan, VectorMapping
 from greenlang_vectors.migration.schema import CollectionInfo
 from greenlang_vectors.migration.unfit import METRICS
+from greenlang_vectors.migration.weaviate_answers import Answers
 from greenlang_vectors.migration.weaviate_filters import NotSayable, Translator
 from greenlang_vectors.search import cursor, words
 from greenlang_vectors.search.arms import Ranking, deepened, first_depth
 from greenlang_vectors.search.hits import Hit, Key, eligible, score
 from greenlang_vectors.search.model import SearchAnswer, SearchRequest
-from greenlang_vectors.search.passages import Passage
 from greenlang_vectors.search.questions import Asked, Questions
 from greenlang_vectors.search.validation import checked
 from greenlang_vectors.store import collections, weaviate_passages
 from greenlang_vectors.store.collections import Collection
 from greenlang_vectors.store.database import Database
-from greenlang_vectors.store.identity import embedding_ids
 from greenlang_vectors.store.index_settings import Metric
-from greenlang_vectors.store.weaviate_passages import Placed
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,7 +110,8 @@ def search(searched: Searched, request: SearchRequest) -> Answered:
     embed_seconds = one.asked.embed_seconds
     answer = SearchAnswer(
         results=[
-            one.found[hit.key].result(hit, rank) for rank, hit in enumerate(page, len(seen) + 1)
+            one.answers.passages[hit.key].result(hit, rank)
+            for rank, hit in enumerate(page, len(seen) + 1)
         ],
         asked=request.top_k,
         mode=request.mode,
@@ -134,7 +128,7 @@ class _Search:
     """One search.
 
     Attributes:
-        found: what was found, by key, for its results.
+        answers: the passages that were found.
     """
 
     def __init__(self, searched: Searched, request: SearchRequest) -> None:
@@ -147,8 +141,9 @@ class _Search:
         self.asked = Asked(request, collection, searched.questions)
         self._words = _words(request)
         self._conditions = list(self._filtered())
-        self._unplaced = ""
-        self.found: dict[Key, Passage] = {}
+        self.answers = Answers(
+            searched.mapper, searched.collections[0].leaf, collection.leaf, searched.database
+        )
 
     def ranked(self, depth: int) -> Ranking:
         """The best hits, so many of each tenant."""
@@ -158,8 +153,8 @@ class _Search:
         for tenant, condition in self._conditions:
             found = self._ask(tenant, condition, depth)
             complete = complete and (len(found) < depth or depth == MOST_RESULTS)
-            for key, likeness in self._carried(tenant, found):
-                likely.setdefault(key, likeness)
+            for key, each in self.answers.carried(tenant, found):
+                likely.setdefault(key, self._likeness(each))
         ordered = sorted(likely.items(), key=lambda each: -each[1])
         hits = [self._hit(key, likeness, rank) for rank, (key, likeness) in enumerate(ordered, 1)]
         least = self._request.threshold
@@ -186,98 +181,27 @@ class _Search:
             return weaviate_passages.objects_of(connection, first, documents)
 
     def _ask(self, tenant: str, condition: Condition | None, depth: int) -> list[Found]:
-        searched, request = self._searched, self._request
-        collection, properties = searched.plan.collection, searched.mapper.properties
-        if request.mode == "vector":
-            return searched.peer.near(
-                collection,
-                tenant,
-                self.asked.vector,
-                depth,
-                name=self._name,
-                properties=properties,
-                filter=condition,
-            )
-        if request.mode == "text":
-            if not self._words:
-                return []
-            return searched.peer.bm25(
-                collection,
-                tenant,
-                self._words,
-                depth,
-                searched=[searched.plan.content],
-                properties=properties,
-                filter=condition,
-            )
-        return searched.peer.hybrid(
-            collection,
+        searched, mode = self._searched, self._request.mode
+        if mode == "text" and not self._words:
+            return []
+        by_words = mode != "vector"
+        return searched.peer.find(
+            searched.plan.collection,
             tenant,
-            self._words or request.query or "",
-            self.asked.vector,
             depth,
-            searched=[searched.plan.content],
-            alpha=_alpha(request),
-            name=self._name,
-            properties=properties,
+            near=None if mode == "text" else self.asked.vector,
+            near_name=None if mode == "text" else self._name,
+            words=(self._words or self._request.query or "") if by_words else None,
+            searched=[searched.plan.content] if by_words else (),
+            alpha=_alpha(self._request) if mode == "hybrid" else None,
+            properties=searched.mapper.properties,
             filter=condition,
         )
 
-    def _carried(self, tenant: str, found: Sequence[Found]) -> Iterator[tuple[Key, float]]:
-        """Passages of objects, and how alike they are; what cannot be one is left out."""
-        places = self._places(tenant, [each.id for each in found])
-        for each in found:
-            try:
-                carried = self._searched.mapper.passage(
-                    WeaviateObject(each.id, tenant, each.properties, {}, 0)
-                )
-            except ItemError:
-                continue
-            key, passage = self._passage(carried, places.get(each.id))
-            self.found[key] = passage
-            if self._request.mode == "vector":
-                yield key, score(self._metric, _distance(self._metric, each.distance))
-            else:
-                yield key, each.score
-
-    def _places(self, tenant: str, ids: Sequence[UUID]) -> dict[UUID, Placed]:
-        first, leaf = self._searched.collections[0].leaf, self.asked.collection.leaf
-        try:
-            return self._searched.database.read(
-                lambda connection: weaviate_passages.placed(connection, first, leaf, tenant, ids)
-            )
-        except DatabaseUnavailable:
-            self._unplaced = "; PostgreSQL does not answer: documents are named by the plan alone"
-            return {}
-
-    def _passage(self, carried: objects.Passage, place: Placed | None) -> tuple[Key, Passage]:
-        if place is None:
-            key = carried.document_id, carried.chunk_index
-            leaf = self.asked.collection.leaf
-            [identity] = embedding_ids(leaf.namespace, [key], leaf.model)
-            return key, Passage(
-                *key,
-                id=UUID(bytes=identity.tobytes()),
-                source_type=carried.source_type,
-                document=carried.source_key,
-                title=carried.title,
-                page=None,
-                heading_path=[],
-                content=carried.content,
-                metadata=carried.metadata,
-            )
-        key = place.document_id, place.chunk_index
-        return key, Passage(
-            *key,
-            id=place.id,
-            source_type=place.source_type,
-            document=place.document,
-            title=place.title,
-            page=place.page,
-            heading_path=place.heading_path,
-            content=carried.content,
-            metadata=carried.metadata,
-        )
+    def _likeness(self, found: Found) -> float:
+        if self._request.mode == "vector":
+            return score(self._metric, _distance(self._metric, found.distance))
+        return found.score
 
     def _hit(self, key: Key, likeness: float, rank: int) -> Hit:
         match self._request.mode:
@@ -296,7 +220,7 @@ class _Search:
         }[request.mode]
         many = len(self._conditions)
         tenants = f"; {many} tenants, one after the other" if many > 1 else ""
-        return f"Weaviate, {said}{tenants}{self._unplaced}"
+        return f"Weaviate, {said}{tenants}{self.answers.unplaced}"
 
 
 def _check(request: SearchRequest, plan: Plan) -> None:
