@@ -33,6 +33,7 @@ from greenlang_vectors.commands.migrate import migrate_group
 from greenlang_vectors.commands.roles import roles_group
 from greenlang_vectors.commands.search import search
 from greenlang_vectors.commands.serve import serve
+from greenlang_vectors.commands.snapshots import snapshots_group
 from greenlang_vectors.errors import GreenLangError, UsageError
 from greenlang_vectors.settings import get_settings
 from greenlang_vectors.status_table import status_table
@@ -165,6 +166,7 @@ app.add_command(migrate_group)
 app.add_command(roles_group)
 app.add_command(search)
 app.add_command(serve)
+app.add_command(snapshots_group)
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 import dagster as dg
 
+from assets.aurora_snapshots import aurora_snapshots, recovery_objectives
 from assets.checks import ASSET_CHECKS
 from assets.chunks import chunks
 from assets.collection_comparison import collection_comparison
@@ -36,6 +37,11 @@ from schedules.jobs import (
 )
 from schedules.schedules import SCHEDULES
 from schedules.sensors import SENSORS
+from schedules.snapshots import (
+    SNAPSHOT_SCHEDULES,
+    check_recovery_objectives,
+    make_aurora_snapshots,
+)
 from schedules.weaviate_jobs import migrate_from_weaviate, repair_from_weaviate
 from schedules.weaviate_sensors import WEAVIATE_SENSORS
 
@@ -50,13 +56,15 @@ def build_defs(*, resource_overrides: Mapping[str, object] | None = None) -> dg.
         assets=[
             *(documents, chunks, embeddings, vector_index, search_quality, collection_comparison),
             *(weaviate_backfill, weaviate_verification, weaviate_steps),
+            aurora_snapshots,
         ],
-        asset_checks=[*ASSET_CHECKS, weaviate_equal],
+        asset_checks=[*ASSET_CHECKS, weaviate_equal, recovery_objectives],
         jobs=[
             *(ingest, maintain_indexes, switch_collection, archive_embeddings, housekeeping),
             *(migrate_from_weaviate, repair_from_weaviate),
+            *(make_aurora_snapshots, check_recovery_objectives),
         ],
-        schedules=SCHEDULES,
+        schedules=[*SCHEDULES, *SNAPSHOT_SCHEDULES],
         sensors=[*SENSORS, *WEAVIATE_SENSORS],
         resources={
             "database": DatabaseResource(),

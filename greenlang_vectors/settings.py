@@ -88,6 +88,30 @@ class Settings(BaseSettings):
         default_factory=lambda given: str(given["data_dir"] / "backups"),
         description="Where archives go: a folder, or s3://BUCKET/PREFIX.",
     )
+    aurora_cluster: str | None = Field(
+        default=None, description="The Aurora cluster that snapshots are made of."
+    )
+    aurora_region: str | None = Field(
+        default=None, description="Its AWS region; the one boto3 finds when unset."
+    )
+    aurora_dr_region: str | None = Field(
+        default=None, description="The region that snapshots are copied to; none when unset."
+    )
+    aurora_dr_kms_key: str | None = Field(
+        default=None, description="The KMS key, of that region, that encrypts the copies."
+    )
+    aurora_automated_days: int = Field(
+        default=35, ge=1, le=35, description="Days that Aurora keeps automated backups."
+    )
+    aurora_snapshot_days: int = Field(
+        default=90, gt=0, description="Days that snapshots and their copies are kept."
+    )
+    aurora_monthly_days: int | None = Field(
+        default=None, gt=0, description="The same for monthly ones; like the others when unset."
+    )
+    aurora_snapshot_quota: int = Field(
+        default=100, gt=0, description="Manual snapshots AWS lets the account have in a region."
+    )
     weaviate_url: str = Field(
         default="http://localhost:8080",
         validation_alias=_also_plain("weaviate_url"),

@@ -26,12 +26,13 @@ class LoggedProgress(dg.ConfigurableResource[None]):
     def listener(self, context: dg.AssetExecutionContext) -> Progress:
         """The listener of the stage that runs."""
         silent_until = time.monotonic() + self.seconds
+        whose = context.partition_key if context.has_partition_key else context.asset_key.path[-1]
 
         def report(done: int, total: int, unit: str) -> None:
             nonlocal silent_until
             now = time.monotonic()
             if done >= total or now >= silent_until:
-                context.log.info("%s: %s of %s %s", context.partition_key, done, total, unit)
+                context.log.info("%s: %s of %s %s", whose, done, total, unit)
                 silent_until = now + self.seconds
 
         return report

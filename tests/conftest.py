@@ -87,16 +87,23 @@ def settings(data_dir: Path) -> Settings:
     return Settings(data_dir=data_dir)
 
 
-@pytest.fixture
-def aws_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """AWS's clients ask a stand-in for KMS and S3, over HTTP."""
+@pytest.fixture(scope="session")
+def aws_endpoint() -> Iterator[str]:
+    """A stand-in for AWS, over HTTP."""
     pytest.importorskip("boto3", reason="needs the extra aws")
     moto = pytest.importorskip("moto.server", reason="needs moto[server]")
     running = moto.ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     running.start()
     host, port = running.get_host_and_port()
+    yield f"http://{host}:{port}"
+    running.stop()
+
+
+@pytest.fixture
+def aws_server(aws_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """AWS's clients ask the stand-in."""
     for name, value in {
-        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+        "AWS_ENDPOINT_URL": aws_endpoint,
         "AWS_ALLOW_HTTP": "true",
         "AWS_REGION": "us-east-1",
         "AWS_DEFAULT_REGION": "us-east-1",
@@ -104,5 +111,3 @@ def aws_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         "AWS_SECRET_ACCESS_KEY": "test",
     }.items():
         monkeypatch.setenv(name, value)
-    yield
-    running.stop()

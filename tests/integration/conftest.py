@@ -131,7 +131,7 @@ def add_document() -> AddDocument:
     return add
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def embed_all() -> Callable[[psycopg.Connection, Leaf], int]:
     """Gives every chunk of the leaf's namespace that lacks one a random unit vector."""
 

@@ -25,15 +25,17 @@ WEAVIATE = {
     "weaviate_backfill": (set(), "weaviate_backfill"),
     "weaviate_verification": ({"weaviate_backfill"}, None),
 }
+AURORA = {"aurora_snapshots": (set(), None)}
 GROUPS = {
     **dict.fromkeys(GRAPH, "ingestion"),
     **dict.fromkeys(BESIDE, "collections"),
     **dict.fromkeys(WEAVIATE, "weaviate"),
+    **dict.fromkeys(AURORA, "backup"),
 }
 SECONDS_TO_LOAD = 3.0
 HEAVY = [
     *("torch", "sentence_transformers", "transformers", "great_expectations", "pandas"),
-    *("weaviate", "grpc", "pyarrow"),
+    *("weaviate", "grpc", "pyarrow", "boto3", "botocore"),
 ]
 
 LOAD = f"""
@@ -83,7 +85,7 @@ def test_the_graph_is_this(assets: list[dg.AssetsDefinition]) -> None:
         )
         for asset in assets
     }
-    assert graph == GRAPH | BESIDE | WEAVIATE
+    assert graph == GRAPH | BESIDE | WEAVIATE | AURORA
 
 
 def test_every_asset_says_what_it_is(assets: list[dg.AssetsDefinition]) -> None:
@@ -95,7 +97,8 @@ def test_every_asset_says_what_it_is(assets: list[dg.AssetsDefinition]) -> None:
         assert spec.owners == ["team:data-platform"]
         assert "postgres" in spec.kinds
         assert spec.code_version
-        assert spec.partitions_def == dg.DynamicPartitionsDefinition(name="namespace")
+        if asset.key.to_user_string() not in AURORA:  # of a whole cluster
+            assert spec.partitions_def == dg.DynamicPartitionsDefinition(name="namespace")
         assert spec.automation_condition is None  # schedules and sensors ask for whole runs
 
 
@@ -105,6 +108,9 @@ def test_every_check_of_the_library_is_an_asset_check_of_a_partition() -> None:
         for spec in definition.check_specs:
             if spec.name == "weaviate_equal":
                 assert spec.blocking
+                continue
+            if spec.asset_key.to_user_string() in AURORA:
+                assert not spec.blocking
                 continue
             found[spec.name] = (spec.asset_key.to_user_string(), spec.blocking, spec.description)
             assert spec.partitions_def == dg.DynamicPartitionsDefinition(name="namespace")
@@ -142,6 +148,8 @@ def test_schedules_and_sensors_run_from_the_start() -> None:
     assert schedules == {
         "daily_refresh": ("0 3 * * *", on),
         "daily_housekeeping": ("0 5 * * *", on),
+        "daily_aurora_snapshots": ("0 0 * * *", on),
+        "hourly_recovery_objectives": ("30 * * * *", on),
     }
     sensors = {s.name: s.default_status for s in repository.sensor_defs}
     assert sensors == dict.fromkeys(
