@@ -86,7 +86,35 @@ class Settings(BaseSettings):
     )
     backup_location: str = Field(
         default_factory=lambda given: str(given["data_dir"] / "backups"),
-        description="Where archives go: a folder, or s3://BUCKET/PREFIX.",
+        description="Where archives and exports go: a folder, or s3://BUCKET/PREFIX.",
+    )
+    backup_kms_key: str | None = Field(
+        default=None,
+        description="Key id, ARN or alias in AWS KMS that S3 encrypts them with.",
+    )
+    backup_compression: str = Field(
+        default="gzip:1",
+        pattern=r"^[a-z0-9]+(:[a-z0-9,=]+)?$",
+        description="What pg_dump compresses exports with: `--compress` of its manual.",
+    )
+    backup_daily_days: int = Field(
+        default=35, gt=0, description="Days that the exports of ordinary days are kept."
+    )
+    backup_weekly_days: int = Field(
+        default=90, gt=0, description="Days that those of Sundays are kept."
+    )
+    backup_monthly_days: int = Field(
+        default=365, gt=0, description="Days that those of a month's first day are kept."
+    )
+    pg_bin_dir: Path | None = Field(
+        default=None,
+        description="The folder of pg_dump and pg_restore; when unset those on PATH, or else the"
+        " embedded server's.",
+    )
+    drill_database_url: SecretStr | None = Field(
+        default=None,
+        description="The server that restore drills make their scratch databases on, as a libpq"
+        " URL; the database's own server when unset.",
     )
     aurora_cluster: str | None = Field(
         default=None, description="The Aurora cluster that snapshots are made of."

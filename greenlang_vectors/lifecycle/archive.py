@@ -26,12 +26,11 @@ from greenlang_vectors.lifecycle.manifest import (
     RowsChecksum,
     key,
     new_id,
-    sealed,
-    sha256_of,
     sum_of,
 )
 from greenlang_vectors.lifecycle.parquet import PartWriter
 from greenlang_vectors.lifecycle.reading import opened, rows_of, verify
+from greenlang_vectors.lifecycle.sealing import sealed, sha256_of
 from greenlang_vectors.progress import Progress, silent
 from greenlang_vectors.store import archived, archives, namespaces, schema
 from greenlang_vectors.store.database import Database

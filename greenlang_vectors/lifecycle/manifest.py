@@ -6,25 +6,24 @@ which is written last. The manifest carries a hash of itself and of every part.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 import secrets
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from greenlang_vectors.errors import GreenLangError, UsageError
 from greenlang_vectors.lifecycle.location import Location
+from greenlang_vectors.lifecycle.sealing import SealBroken, unsealed
 from greenlang_vectors.store.archived import StoredRow, digest
 from greenlang_vectors.store.leaves import Leaf
 
 ROOT = "archives"
 
 _Manifest = TypeVar("_Manifest", bound=BaseModel)
-_ID = re.compile(r"[a-z0-9_-]+-\d{8}T\d{6}Z-[0-9a-f]{6}")
+ID = re.compile(r"[a-z0-9_-]+-\d{8}T\d{6}Z-[0-9a-f]{6}")
 
 
 class ArchiveDamaged(GreenLangError):
@@ -115,28 +114,15 @@ def sum_of(checksums: Iterable[str]) -> str:
     return f"{sum(int(checksum, 16) for checksum in checksums) % 2**256:064x}"
 
 
-def new_id(namespace: str) -> str:
-    """An id for an archive that begins now."""
-    return f"{namespace}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+def new_id(namespace: str, moment: datetime | None = None) -> str:
+    """An id for an archive that begins now, or at this moment."""
+    began = (moment or datetime.now(UTC)).astimezone(UTC)
+    return f"{namespace}-{began:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
 
 
 def key(archive_id: str, name: str = "manifest.json") -> str:
     """The key of an object of an archive."""
     return f"{ROOT}/{archive_id}/{name}"
-
-
-def sealed(manifest: BaseModel) -> bytes:
-    """A manifest as it is stored: with a hash of itself."""
-    content = manifest.model_dump_json(indent=1).encode()
-    return b'{"sha256": "%b", "manifest":\n%b}\n' % (
-        hashlib.sha256(content).hexdigest().encode(),
-        content,
-    )
-
-
-def sha256_of(manifest: Manifest) -> str:
-    """SHA-256 of the manifest as it is stored."""
-    return hashlib.sha256(sealed(manifest)).hexdigest()
 
 
 def load(location: Location, archive_id: str) -> Manifest:
@@ -146,32 +132,29 @@ def load(location: Location, archive_id: str) -> Manifest:
         UnknownArchive: the location holds nothing of it.
         ArchiveDamaged: its manifest is missing, altered, or that of another archive.
     """
-    if _ID.fullmatch(archive_id) is None:
+    if ID.fullmatch(archive_id) is None:
         raise _unknown(archive_id)
     stored = location.get(key(archive_id))
     if stored is None:
         if location.keys(f"{ROOT}/{archive_id}"):
             raise ArchiveDamaged(archive_id, "it has no manifest")
         raise _unknown(archive_id)
-    manifest = unsealed(stored, Manifest, archive_id)
+    manifest = read(stored, Manifest, archive_id)
     if manifest.archive != archive_id:
         raise ArchiveDamaged(archive_id, f"its manifest is that of {manifest.archive}")
     return manifest
 
 
-def unsealed(stored: bytes, kind: type[_Manifest], archive_id: str) -> _Manifest:
+def read(stored: bytes, kind: type[_Manifest], archive_id: str) -> _Manifest:
     """The manifest that was sealed so.
 
     Raises:
         ArchiveDamaged: it is altered, or no such manifest.
     """
     try:
-        manifest = kind.model_validate(json.loads(stored)["manifest"])
-    except (ValueError, KeyError, TypeError, ValidationError) as error:
-        raise ArchiveDamaged(archive_id, "its manifest cannot be read") from error
-    if sealed(manifest) != stored:
-        raise ArchiveDamaged(archive_id, "its manifest does not match its own hash")
-    return manifest
+        return unsealed(stored, kind)
+    except SealBroken as error:
+        raise ArchiveDamaged(archive_id, str(error)) from error
 
 
 def _unknown(archive_id: str) -> UnknownArchive:

@@ -20,9 +20,9 @@ from greenlang_vectors.lifecycle.manifest import (
     RowsChecksum,
     key,
     load,
-    sha256_of,
     sum_of,
 )
+from greenlang_vectors.lifecycle.sealing import sha256_of
 from greenlang_vectors.progress import Progress, silent
 from greenlang_vectors.store import archives
 from greenlang_vectors.store.archived import StoredRow

@@ -24,7 +24,8 @@ from pydantic import BaseModel, ConfigDict
 
 from greenlang_vectors.documents.model import JSON
 from greenlang_vectors.lifecycle.location import Location
-from greenlang_vectors.lifecycle.manifest import ArchiveDamaged, sealed, unsealed
+from greenlang_vectors.lifecycle.manifest import ArchiveDamaged, read
+from greenlang_vectors.lifecycle.sealing import sealed
 from greenlang_vectors.migration.objects import WeaviateObject
 from greenlang_vectors.progress import Progress, silent
 from greenlang_vectors.store.weaviate_parts import Part
@@ -154,7 +155,7 @@ def load(location: Location, namespace: str) -> MoveManifest | None:
     found = [each for each in location.keys(folder) if each.startswith(f"{folder}/{_MANIFEST}")]
     if not found:
         return None
-    manifest = unsealed(location.get(found[-1]) or b"", MoveManifest, folder)
+    manifest = read(location.get(found[-1]) or b"", MoveManifest, folder)
     if manifest.namespace != namespace:
         raise ArchiveDamaged(folder, f"its manifest is that of {manifest.namespace}")
     return manifest

@@ -20,7 +20,7 @@ import psycopg
 from greenlang_vectors.documents.model import JSON
 from greenlang_vectors.errors import GreenLangError, UsageError
 from greenlang_vectors.lifecycle.location import Location
-from greenlang_vectors.lifecycle.manifest import sealed
+from greenlang_vectors.lifecycle.sealing import sealed
 from greenlang_vectors.migration import archive, final_archive, gates
 from greenlang_vectors.migration.gates import Gate
 from greenlang_vectors.migration.peer import Peer

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from greenlang_vectors.errors import GreenLangError
-from greenlang_vectors.lifecycle import archive, manifest, reading
+from greenlang_vectors.lifecycle import archive, manifest, reading, sealing
 from greenlang_vectors.lifecycle.location import Location
 from greenlang_vectors.lifecycle.manifest import ArchiveDamaged
 from greenlang_vectors.lifecycle.restore import restore
@@ -141,7 +141,7 @@ def test_another_manifest_of_the_same_archive_is_refused(
             "rows_checksum": written.parts[0].rows_checksum,
         }
     )
-    (folder / manifest.key(archive_id)).write_bytes(manifest.sealed(shorter))
+    (folder / manifest.key(archive_id)).write_bytes(sealing.sealed(shorter))
     reading.verify(location, manifest.load(location, archive_id))
     with pytest.raises(ArchiveDamaged, match="not the one that was written"):
         restore(database, location, archive_id)

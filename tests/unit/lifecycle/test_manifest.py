@@ -11,7 +11,7 @@ from uuid import UUID
 
 import pytest
 
-from greenlang_vectors.lifecycle import manifest
+from greenlang_vectors.lifecycle import manifest, sealing
 from greenlang_vectors.lifecycle.location import Location, open_location
 from greenlang_vectors.lifecycle.manifest import ArchiveDamaged, Manifest, Part, UnknownArchive
 from greenlang_vectors.store.archived import StoredRow
@@ -46,7 +46,7 @@ def made(archive_id: str) -> Manifest:
 
 def stored(location: Location, archive_id: str) -> Manifest:
     written = made(archive_id)
-    location.put(manifest.key(archive_id), manifest.sealed(written))
+    location.put(manifest.key(archive_id), sealing.sealed(written))
     return written
 
 
