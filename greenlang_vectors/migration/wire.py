@@ -96,11 +96,15 @@ def _vectors(metadata: search_get_pb2.MetadataResult) -> dict[str | None, NDArra
 
 
 def _fields(found: Any) -> dict[str, JSON]:  # noqa: ANN401 - a protobuf message
-    return {name: _value(each) for name, each in found.fields.items()}
+    fields = found.fields
+    return {name: _value(fields[name]) for name in fields}
 
 
 def _value(value: Any) -> JSON:  # noqa: ANN401 - a protobuf message
     kind = value.WhichOneof("kind")
+    if kind in _SCALARS:
+        found: JSON = getattr(value, kind)
+        return found
     return None if kind is None else _READ[kind](getattr(value, kind))
 
 
@@ -114,11 +118,6 @@ def _numbers(code: str) -> Callable[[bytes], list[JSON]]:
         return list(struct.unpack(f"<{len(packed) // 8}{code}", packed))
 
     return read
-
-
-def _same(value: Any) -> JSON:  # noqa: ANN401 - a scalar
-    found: JSON = value
-    return found
 
 
 def _geo(value: Any) -> JSON:  # noqa: ANN401 - a protobuf message
@@ -142,19 +141,18 @@ def _phone(value: Any) -> JSON:  # noqa: ANN401 - a protobuf message
     }
 
 
+_SCALARS = frozenset(
+    {
+        "number_value",
+        "bool_value",
+        "date_value",
+        "uuid_value",
+        "int_value",
+        "blob_value",
+        "text_value",
+    }
+)
 _READ: dict[str, Callable[[Any], JSON]] = {
-    **dict.fromkeys(
-        (
-            "number_value",
-            "bool_value",
-            "date_value",
-            "uuid_value",
-            "int_value",
-            "blob_value",
-            "text_value",
-        ),
-        _same,
-    ),
     "object_value": _fields,
     "list_value": _list,
     "geo_value": _geo,

@@ -8,6 +8,7 @@ from uuid import UUID
 import psycopg
 from psycopg import sql
 
+from greenlang_vectors.store.bulk import id_array
 from greenlang_vectors.store.weaviate_outbox import from_weaviate
 
 ORIGIN = "weaviate"
@@ -77,11 +78,12 @@ def empty_documents(connection: psycopg.Connection, namespace: str, documents: s
         connection.execute(
             """
             DELETE FROM documents d
-            WHERE namespace = %(namespace)s AND id = ANY(%(documents)s) AND origin = %(origin)s
+            WHERE namespace = %(namespace)s AND id = ANY(%(documents)s::uuid[])
+              AND origin = %(origin)s
               AND NOT EXISTS (SELECT FROM document_chunks
                               WHERE namespace = %(namespace)s AND document_id = d.id)
             """,
-            {"namespace": namespace, "documents": list(documents), "origin": ORIGIN},
+            {"namespace": namespace, "documents": id_array(documents), "origin": ORIGIN},
         )
 
 
@@ -105,7 +107,7 @@ def sweep(
             {
                 "namespace": namespace,
                 "origin": ORIGIN,
-                "documents": None if documents is None else list(documents),
+                "documents": None if documents is None else id_array(documents),
             },
         ).fetchall()
         for statement in _DOCUMENTS if gone else ():
