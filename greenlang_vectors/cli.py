@@ -18,6 +18,7 @@ from rich.table import Table
 from greenlang_vectors.commands.api_keys import api_keys_group
 from greenlang_vectors.commands.archive import archive_group
 from greenlang_vectors.commands.audit import audit_group
+from greenlang_vectors.commands.backup import backup_group
 from greenlang_vectors.commands.collections import collections_group
 from greenlang_vectors.commands.common import (
     as_json_option,
@@ -26,11 +27,13 @@ from greenlang_vectors.commands.common import (
     output,
     print_json,
 )
+from greenlang_vectors.commands.drill import drill
 from greenlang_vectors.commands.encryption import encryption_group
 from greenlang_vectors.commands.evaluate import evaluate
 from greenlang_vectors.commands.indexes import indexes_group
 from greenlang_vectors.commands.migrate import migrate_group
 from greenlang_vectors.commands.roles import roles_group
+from greenlang_vectors.commands.restore import restore
 from greenlang_vectors.commands.search import search
 from greenlang_vectors.commands.serve import serve
 from greenlang_vectors.commands.snapshots import snapshots_group
@@ -160,12 +163,15 @@ app.add_command(archive_group)
 app.add_command(audit_group)
 app.add_command(collections_group)
 app.add_command(encryption_group)
+app.add_command(backup_group)
 app.add_command(evaluate)
+app.add_command(drill)
 app.add_command(indexes_group)
 app.add_command(migrate_group)
 app.add_command(roles_group)
 app.add_command(search)
 app.add_command(serve)
+app.add_command(restore)
 app.add_command(snapshots_group)
 
 

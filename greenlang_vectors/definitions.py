@@ -11,11 +11,13 @@ from collections.abc import Mapping
 import dagster as dg
 
 from assets.aurora_snapshots import aurora_snapshots, recovery_objectives
+from assets.backup_export import backup_export, export_intact
 from assets.checks import ASSET_CHECKS
 from assets.chunks import chunks
 from assets.collection_comparison import collection_comparison
 from assets.documents import documents
 from assets.embeddings import embeddings
+from assets.restore_drill import DRILL_CHECKS, restore_drill
 from assets.search_quality import search_quality
 from assets.vector_index import vector_index
 from assets.weaviate_migration import (
@@ -28,6 +30,7 @@ from resources.configuration import SettingsResource
 from resources.database import DatabaseResource
 from resources.embedding import EmbeddingResource
 from resources.progress import LoggedProgress
+from schedules.backups import BACKUP_SCHEDULES, back_up, prove_exports, prune_exports
 from schedules.jobs import (
     archive_embeddings,
     housekeeping,
@@ -56,15 +59,19 @@ def build_defs(*, resource_overrides: Mapping[str, object] | None = None) -> dg.
         assets=[
             *(documents, chunks, embeddings, vector_index, search_quality, collection_comparison),
             *(weaviate_backfill, weaviate_verification, weaviate_steps),
-            aurora_snapshots,
+            *(backup_export, restore_drill, aurora_snapshots),
         ],
-        asset_checks=[*ASSET_CHECKS, weaviate_equal, recovery_objectives],
+        asset_checks=[
+            *(*ASSET_CHECKS, weaviate_equal, recovery_objectives),
+            *(export_intact, *DRILL_CHECKS),
+        ],
         jobs=[
             *(ingest, maintain_indexes, switch_collection, archive_embeddings, housekeeping),
             *(migrate_from_weaviate, repair_from_weaviate),
             *(make_aurora_snapshots, check_recovery_objectives),
+            *(back_up, prove_exports, prune_exports),
         ],
-        schedules=[*SCHEDULES, *SNAPSHOT_SCHEDULES],
+        schedules=[*SCHEDULES, *BACKUP_SCHEDULES, *SNAPSHOT_SCHEDULES],
         sensors=[*SENSORS, *WEAVIATE_SENSORS],
         resources={
             "database": DatabaseResource(),

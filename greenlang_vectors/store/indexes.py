@@ -116,7 +116,7 @@ def build(
     _take(connection, memory_bytes(definition.settings, definition.leaf.dimensions, rows), settings)
     began = time.perf_counter()
     try:
-        with _watched(database, connection.info.backend_pid, progress):
+        with watched(database, connection.info.backend_pid, progress):
             connection.execute(definition.statement())
     except psycopg.Error as error:
         raise IndexBuildFailed(
@@ -149,7 +149,7 @@ def rebuild(
     """
     _take(connection, int(index.size_bytes * BUILD_MEMORY_FACTOR), settings)
     try:
-        with _watched(database, connection.info.backend_pid, progress):
+        with watched(database, connection.info.backend_pid, progress):
             connection.execute(
                 sql.SQL("REINDEX INDEX CONCURRENTLY {}").format(sql.Identifier(index.name))
             )
@@ -190,7 +190,7 @@ def _note(connection: psycopg.Connection, definition: IndexDefinition, seconds: 
 
 
 @contextmanager
-def _watched(database: Database, builder: int, progress: Progress) -> Iterator[None]:
+def watched(database: Database, builder: int, progress: Progress) -> Iterator[None]:
     """Report `pg_stat_progress_create_index` of a backend while the body runs."""
     done = threading.Event()
 

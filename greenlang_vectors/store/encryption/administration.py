@@ -111,7 +111,7 @@ def enable(
         KeyUnavailable: the master key cannot be used; nothing was changed.
     """
     namespaces.get(connection, namespace)
-    with _nothing_written(connection, namespace):
+    with nothing_written(connection, namespace):
         with connection.transaction():
             connection.execute(
                 """
@@ -127,7 +127,7 @@ def enable(
             weaviate_migrations.check_not_under_way(connection, namespace)
             if not data_keys.of_namespace(connection, namespace):
                 data_keys.add(connection, namespace, _provider(connection, settings))
-            _refuse_clear_text(connection, namespace)
+            refuse_clear_text(connection, namespace)
             text_statistics.clear(connection, namespace)
             connection.execute(
                 "UPDATE vector_search_logs SET query_text = NULL, query_embedding = NULL,"
@@ -155,7 +155,7 @@ def rotate(
         SealBroken: a row does not open; those before it are done.
     """
     _must_be_encrypted(connection, namespace)
-    with _nothing_written(connection, namespace):
+    with nothing_written(connection, namespace):
         keys = data_keys.of_namespace(connection, namespace)
         if all(key.state != "outgoing" for key in keys):
             data_keys.add(connection, namespace, _provider(connection, settings))
@@ -218,7 +218,7 @@ def _status(connection: psycopg.Connection, namespace: str) -> EncryptionStatus:
 
 
 @contextmanager
-def _nothing_written(connection: psycopg.Connection, namespace: str) -> Iterator[None]:
+def nothing_written(connection: psycopg.Connection, namespace: str) -> Iterator[None]:
     """Keep the stages that write texts from running meanwhile, by the locks they hold."""
     with ExitStack() as locks:
         locks.enter_context(exclusive(connection, "documents", namespace))
@@ -265,7 +265,7 @@ def _provider(connection: psycopg.Connection, settings: Settings) -> KeyProvider
     return wrapping_provider(settings, may_create=row == (False,))
 
 
-def _refuse_clear_text(connection: psycopg.Connection, namespace: str) -> None:
+def refuse_clear_text(connection: psycopg.Connection, namespace: str) -> None:
     """Have the database itself refuse what an encrypted namespace must not hold."""
     row = connection.execute(
         "SELECT metadata_keys FROM encrypted_namespaces WHERE namespace = %s", [namespace]

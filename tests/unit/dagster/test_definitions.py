@@ -25,12 +25,22 @@ WEAVIATE = {
     "weaviate_backfill": (set(), "weaviate_backfill"),
     "weaviate_verification": ({"weaviate_backfill"}, None),
 }
+BACKUP = {
+    "backup_export": ({"search_quality"}, "backup"),
+    "restore_drill": ({"backup_export"}, "restore_drill"),
+}
+BACKUP_CHECKS = {  # and whether they block
+    "export_intact": True,
+    "export_proven": True,
+    "recovery_time": False,
+    "recovery_point": False,
+}
 AURORA = {"aurora_snapshots": (set(), None)}
 GROUPS = {
     **dict.fromkeys(GRAPH, "ingestion"),
     **dict.fromkeys(BESIDE, "collections"),
     **dict.fromkeys(WEAVIATE, "weaviate"),
-    **dict.fromkeys(AURORA, "backup"),
+    **dict.fromkeys(BACKUP | AURORA, "backup"),
 }
 SECONDS_TO_LOAD = 3.0
 HEAVY = [
@@ -85,7 +95,7 @@ def test_the_graph_is_this(assets: list[dg.AssetsDefinition]) -> None:
         )
         for asset in assets
     }
-    assert graph == GRAPH | BESIDE | WEAVIATE | AURORA
+    assert graph == GRAPH | BESIDE | WEAVIATE | BACKUP | AURORA
 
 
 def test_every_asset_says_what_it_is(assets: list[dg.AssetsDefinition]) -> None:
@@ -111,6 +121,9 @@ def test_every_check_of_the_library_is_an_asset_check_of_a_partition() -> None:
                 continue
             if spec.asset_key.to_user_string() in AURORA:
                 assert not spec.blocking
+                continue
+            if spec.asset_key.to_user_string() in BACKUP:
+                assert spec.blocking == BACKUP_CHECKS[spec.name]
                 continue
             found[spec.name] = (spec.asset_key.to_user_string(), spec.blocking, spec.description)
             assert spec.partitions_def == dg.DynamicPartitionsDefinition(name="namespace")
@@ -148,6 +161,9 @@ def test_schedules_and_sensors_run_from_the_start() -> None:
     assert schedules == {
         "daily_refresh": ("0 3 * * *", on),
         "daily_housekeeping": ("0 5 * * *", on),
+        "daily_exports": ("0 1 * * *", on),
+        "daily_drills": ("0 2 * * *", on),
+        "daily_pruning": ("0 6 * * *", on),
         "daily_aurora_snapshots": ("0 0 * * *", on),
         "hourly_recovery_objectives": ("30 * * * *", on),
     }
