@@ -31,11 +31,13 @@ from greenlang_vectors.commands.drill import drill
 from greenlang_vectors.commands.encryption import encryption_group
 from greenlang_vectors.commands.evaluate import evaluate
 from greenlang_vectors.commands.indexes import indexes_group
+from greenlang_vectors.commands.metrics import metrics_group
 from greenlang_vectors.commands.migrate import migrate_group
-from greenlang_vectors.commands.roles import roles_group
 from greenlang_vectors.commands.restore import restore
+from greenlang_vectors.commands.roles import roles_group
 from greenlang_vectors.commands.search import search
 from greenlang_vectors.commands.serve import serve
+from greenlang_vectors.commands.slo import slo_group
 from greenlang_vectors.commands.snapshots import snapshots_group
 from greenlang_vectors.errors import GreenLangError, UsageError
 from greenlang_vectors.settings import get_settings
@@ -161,17 +163,19 @@ def stop_server() -> None:
 app.add_command(api_keys_group)
 app.add_command(archive_group)
 app.add_command(audit_group)
-app.add_command(collections_group)
-app.add_command(encryption_group)
 app.add_command(backup_group)
-app.add_command(evaluate)
+app.add_command(collections_group)
 app.add_command(drill)
+app.add_command(encryption_group)
+app.add_command(evaluate)
 app.add_command(indexes_group)
+app.add_command(metrics_group)
 app.add_command(migrate_group)
+app.add_command(restore)
 app.add_command(roles_group)
 app.add_command(search)
 app.add_command(serve)
-app.add_command(restore)
+app.add_command(slo_group)
 app.add_command(snapshots_group)
 
 

@@ -78,6 +78,7 @@ def create_app(
         redoc_url=None,
         lifespan=_lifespan,
         redirect_slashes=False,
+        telemetry={"operation_spans": False, "logs": False},
     )
     app.state.parts = parts
     app.add_exception_handler(HTTPException, problems.handle)

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as ProgressBars
 
+from greenlang_vectors.errors import UsageError
 from greenlang_vectors.progress import Progress
 from greenlang_vectors.settings import Settings
 from greenlang_vectors.store.database import Database, open_database
@@ -74,6 +75,15 @@ def bar(shown: ProgressBars, title: str) -> Progress:
         shown.update(tasks[0], completed=done, total=total, unit=unit)
 
     return report
+
+
+def cannot_listen(host: str, port: int, error: OSError | UnicodeError) -> UsageError:
+    """What it means that an address is taken, or is none of this machine's."""
+    reason = error.strerror if isinstance(error, OSError) else "no such name"
+    return UsageError(
+        f"Port {port} on {host} cannot be served: {reason}.",
+        "Choose another with --port, or stop what listens there.",
+    )
 
 
 def print_json(value: object) -> None:

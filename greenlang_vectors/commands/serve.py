@@ -11,7 +11,8 @@ from contextlib import suppress
 
 import click
 
-from greenlang_vectors.commands.common import errors
+from greenlang_vectors import tracing
+from greenlang_vectors.commands.common import cannot_listen, errors
 from greenlang_vectors.errors import UsageError
 from greenlang_vectors.settings import get_settings
 from greenlang_vectors.store.database import open_database
@@ -44,6 +45,7 @@ def serve(host: str, port: int, no_auth: bool) -> None:
     # uvicorn raises the signal again once it has stopped: a stop as asked is no failure.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     settings = get_settings()
+    tracing.configure()
     listening = _listen(host, port)
     with listening:
         database = open_database(settings)
@@ -84,11 +86,7 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except (OSError, UnicodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "no such name"
-        raise UsageError(
-            f"Port {port} on {host} cannot be served: {reason}.",
-            "Choose another with --port, or stop what listens there.",
-        ) from error
+        raise cannot_listen(host, port, error) from error
 
 
 def _is_loopback(host: str) -> bool:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from greenlang_vectors.embedding.models import EmbeddingModel, TransientModelError
 from greenlang_vectors.errors import EmbeddingFailed, ItemError
 from greenlang_vectors.retries import retry_context
+from greenlang_vectors.tracing import span
 
 ATTEMPTS = 5
 RETRY_SECONDS = 300.0
@@ -51,7 +52,8 @@ def encode_batch(model: EmbeddingModel, texts: Sequence[str], normalize: bool) -
     """
     started = time.perf_counter()
     try:
-        vectors = _call(model, texts)
+        with span("embed", model=model.spec.name, texts=len(texts)):
+            vectors = _call(model, texts)
     except (ValueError, MemoryError) as error:
         seconds = time.perf_counter() - started
         if len(texts) > 1:

@@ -36,6 +36,7 @@ from greenlang_vectors.settings import Settings
 from greenlang_vectors.store import collections, namespaces
 from greenlang_vectors.store.collections import Collection
 from greenlang_vectors.store.database import Database
+from greenlang_vectors.tracing import span
 
 T = TypeVar("T")
 
@@ -86,6 +87,19 @@ class SearchEngine:
             ModelUnavailable: the model of the collection, or the re-ranker, is not on this machine.
             DatabaseUnavailable: nobody can be read from.
         """
+        began = time.perf_counter()
+        try:
+            with span("search", namespace=request.namespace, mode=request.mode) as current:
+                answer = self._search(request, user)
+                current.set_attribute("greenlang.returned", answer.returned)
+                return answer
+        except UsageError:
+            raise
+        except Exception as error:
+            self._note_failure(request, error, time.perf_counter() - began, user)
+            raise
+
+    def _search(self, request: SearchRequest, user: str | None) -> SearchAnswer:
         request = checked(request)
         seen = cursor.decode(request)
         reranker = reranker_of(self._rerank_model) if request.rerank else None
@@ -225,6 +239,30 @@ class SearchEngine:
                 plan=answer.plan,
                 latency_ms=answer.search_ms,
                 user=user,
+            )
+        )
+
+    def _note_failure(
+        self, request: SearchRequest, error: Exception, seconds: float, user: str | None
+    ) -> None:
+        """Availability is reckoned from the log (PRD 14.1): what failed stands in it, too."""
+        if self._log is None:
+            return
+        self._log.record(
+            LoggedSearch(
+                namespace=request.namespace,
+                collection=None,
+                mode=request.mode,
+                query_text=request.query,
+                query_vector=None,
+                filter=None if request.filter is None else filters.as_json(request.filter),
+                top_k=request.top_k,
+                threshold=request.threshold,
+                returned=0,
+                plan="",
+                latency_ms=seconds * 1000,
+                user=user,
+                failure=type(error).__name__[:60],
             )
         )
 

@@ -126,7 +126,7 @@ def _fill(
     while (pending := embeddings.plan_work(connection, leaf, fingerprint)) > len(failed):
         asked += pending - len(failed)
         failed = []
-        done = 0
+        done = hits = 0
         progress(0, pending, "chunks")
         with embedding_job(connection, leaf, SOURCE_TYPE, pending) as job:
             for after in range(0, pending, batch_size):
@@ -155,7 +155,8 @@ def _fill(
                     dead_letters.record(connection, namespace, STAGE, item, error)
                     failed.append(item)
                 counts += batch.counts
-                job.advance(done, len(failed))
+                hits += batch.counts.cache_hits
+                job.advance(done, len(failed), hits)
                 progress(min(after + batch_size, pending), pending, "chunks")
             if len(failed) == pending and not leaves.count(connection, leaf):
                 raise EmbeddingFailed(

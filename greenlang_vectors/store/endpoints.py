@@ -50,6 +50,7 @@ class EndpointState:
         healthy: whether searches go there.
         lag_seconds: how far it is behind the writer; None while that is not known.
         in_use: connections that this process is using.
+        limit: connections that it may use.
         problem: why it is not healthy.
     """
 
@@ -58,6 +59,7 @@ class EndpointState:
     healthy: bool
     lag_seconds: float | None
     in_use: int
+    limit: int
     problem: str | None
 
 

@@ -64,7 +64,7 @@ class Pool:
     Args:
         connect: makes a connection.
         prepare: what is done with a new one before its first use.
-        size: how many there may be.
+        size: how many there may be; also an attribute.
         wait_seconds: how long a caller waits for one while all are in use.
         name: of the server, for messages.
     """
@@ -80,7 +80,7 @@ class Pool:
     ) -> None:
         self._connect = connect
         self._prepare = prepare
-        self._size = size
+        self.size = size
         self._wait_seconds = wait_seconds
         self._name = name
         self._places = threading.Semaphore(size)
@@ -104,7 +104,7 @@ class Pool:
         """
         if not self._places.acquire(timeout=self._wait_seconds):
             raise DatabaseBusy(
-                f"All {self._size} connections to {self._name} were in use for"
+                f"All {self.size} connections to {self._name} were in use for"
                 f" {self._wait_seconds:g} s.",
                 "Try again in a moment; GREENLANG_DATABASE_POOL_SIZE says how many there may be.",
             )

@@ -24,14 +24,15 @@ class EmbeddingJob:
         self._connection = connection
         self._key = (namespace, identity)
 
-    def advance(self, processed: int, failed: int) -> None:
-        """Note how many chunks are done and how many failed so far."""
+    def advance(self, processed: int, failed: int, cache_hits: int = 0) -> None:
+        """Note how many chunks are done, how many failed, and what the cache held, so far."""
         self._connection.execute(
             """
-            UPDATE embedding_jobs SET processed_count = %s, failed_count = %s
+            UPDATE embedding_jobs
+            SET processed_count = %s, failed_count = %s, cache_hits = %s
             WHERE (namespace, id) = (%s, %s)
             """,
-            [processed, failed, *self._key],
+            [processed, failed, cache_hits, *self._key],
         )
 
     def finish(self, status: str, error: str | None = None) -> None:

@@ -33,18 +33,21 @@ STATEMENT_SECONDS = 10
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LoggedSearch:
-    """One search that was answered.
+    """One search that was answered, or failed by no fault of whoever asked.
 
     Attributes:
-        collection: "<namespace>/<model>"; None where the namespace held nothing yet.
+        collection: "<namespace>/<model>"; None where the namespace held nothing yet, or the search
+            failed.
         mode: "vector", "text" or "hybrid".
         query_text: the question, whatever characters it holds; None where a vector took its place.
         query_vector: shape (dimensions,); None in a text search.
         filter: its canonical JSON (`filters.as_json`); None without one.
         returned: passages that came back.
         plan: how they were found, in words.
-        latency_ms: of the search without embedding the question, milliseconds.
+        latency_ms: of the search without embedding the question, milliseconds; of one that failed,
+            until it did.
         user: who asked, by whatever name the caller knows him.
+        failure: the name of the error; None where it was answered.
     """
 
     namespace: str
@@ -59,6 +62,7 @@ class LoggedSearch:
     plan: str
     latency_ms: float
     user: str | None
+    failure: str | None = None
     id: UUID = field(default_factory=uuid4)
     at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
@@ -174,9 +178,10 @@ def _insert(connection: psycopg.Connection, rows: Sequence[Mapping[str, object]]
 _INSERT = """
     INSERT INTO vector_search_logs
         (namespace, id, created_at, collection, mode, query_text, query_embedding, filter, top_k,
-         threshold, result_count, plan, latency_ms, user_id)
+         threshold, result_count, plan, latency_ms, user_id, failure)
     VALUES (%(namespace)s, %(id)s, %(at)s, %(collection)s, %(mode)s, %(text)s, %(vector)s,
-            %(filter)s, %(top_k)s, %(threshold)s, %(returned)s, %(plan)s, %(latency)s, %(user)s)
+            %(filter)s, %(top_k)s, %(threshold)s, %(returned)s, %(plan)s, %(latency)s, %(user)s,
+            %(failure)s)
     ON CONFLICT DO NOTHING
 """
 
@@ -226,6 +231,7 @@ def _row(search: LoggedSearch) -> dict[str, object]:
         "plan": _storable(search.plan),
         "latency": search.latency_ms,
         "user": None if search.user is None else _storable(search.user),
+        "failure": search.failure,
     }
 
 

@@ -10,11 +10,11 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 LIBRARY = "greenlang_vectors"
-PACKAGES = (LIBRARY, "assets", "resources", "schedules", "local", "benchmarks")
+PACKAGES = (LIBRARY, "assets", "resources", "schedules", "local", "benchmarks", "deploy")
 
 # Each may import those before it, and itself.
 LAYERS = (
-    {"errors", "settings", "progress", "retries"},
+    {"errors", "settings", "progress", "retries", "tracing"},
     {"documents", "chunking"},
     {"store"},
     {"embedding"},
@@ -25,6 +25,7 @@ LAYERS = (
     {"direct"},
     {"migration"},
     {"backup"},
+    {"monitoring"},
     {"service"},
     {"integrations", "api"},
     {"status_table"},
@@ -38,6 +39,7 @@ OUTER = {
     "schedules": {LIBRARY, "resources", "assets"},
     "local": {LIBRARY, "resources", "assets", "schedules"},
     "benchmarks": {LIBRARY},
+    "deploy": set(),
 }
 MAX_LINES = 400
 

@@ -73,7 +73,13 @@ def embed(body: schemas.Embed, caller: Calling, service: Service) -> Answer:
 
 
 def _answer(service: Parts, request: SearchRequest, user: str) -> Answer:
-    answer = service.engine.search(request, user)
+    try:
+        answer = service.engine.search(request, user)
+    except UsageError:
+        raise
+    except Exception as error:
+        service.metrics.failed(request.mode, error)
+        raise
     service.metrics.searched(request.namespace, answer)
     return Answer(_as_json(answer))
 

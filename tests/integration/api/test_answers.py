@@ -244,6 +244,8 @@ def test_the_figures_are_for_admins_with_labels_that_stay_few(
         'http_requests_total{method="POST",route="/v1/search",status="403"}',
         'http_requests_total{method="other",route="unmatched",status="404"}',
         "pgvector_pool_connections_in_use{",
+        "pgvector_pool_connections_limit{endpoint=",
+        'pgvector_search_failures_total{mode="hybrid",reason="DatabaseBusy"} 0.0',
         "pgvector_search_log_dropped_total 0.0",
         "weaviate_shadow_reads_dropped_total 0.0",
     ):

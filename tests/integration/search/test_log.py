@@ -110,8 +110,9 @@ def test_a_search_is_kept_with_all_that_was_asked(database: Database, leaf: Leaf
         "plan": "hnsw, ef_search 40",
         "latency_ms": 1.75,
         "user_id": "someone",
+        "failure": None,
     }
-    absent = {"query_embedding", "filter", "threshold", "user_id", "collection"}
+    absent = {"query_embedding", "filter", "threshold", "user_id", "collection", "failure"}
     assert {column for column, value in second.items() if value is None} == absent
     assert log.dropped == 0
 

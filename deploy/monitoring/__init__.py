@@ -1,0 +1,1 @@
+"""Alerts for Prometheus and dashboards for Grafana; docs/monitoring.md says how to use them."""
