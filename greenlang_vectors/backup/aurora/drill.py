@@ -21,12 +21,7 @@ from greenlang_vectors.backup.aurora.errors import (
     TookTooLong,
     UnknownSnapshot,
 )
-from greenlang_vectors.backup.aurora.proof import (
-    Proven,
-    credentials,
-    prove,
-    restored_database,
-)
+from greenlang_vectors.backup.aurora.proof import credentials, prove, restored_database
 from greenlang_vectors.backup.aurora.rds import Rds
 from greenlang_vectors.backup.aurora.restoring import (
     INSTANCE_SUFFIX,
@@ -35,6 +30,7 @@ from greenlang_vectors.backup.aurora.restoring import (
     restore_snapshot,
 )
 from greenlang_vectors.backup.aurora.snapshots import AVAILABLE, Snapshot
+from greenlang_vectors.backup.manifest import Recall
 from greenlang_vectors.errors import GreenLangError, UsageError
 from greenlang_vectors.progress import Progress, silent
 from greenlang_vectors.settings import Settings
@@ -57,7 +53,7 @@ class Drill:
 
     snapshot: str
     seconds: float
-    collections: Sequence[Proven]
+    collections: Sequence[Recall]
 
     @property
     def within_rto(self) -> bool:
@@ -113,11 +109,11 @@ def drill(
     return Drill(snapshot.id, seconds, proven)
 
 
-def _proven(restored: Restored, settings: Settings) -> list[Proven]:
+def _proven(restored: Restored, settings: Settings) -> list[Recall]:
     database = restored_database(settings, restored.endpoint, restored.port)
     try:
         with database.connect() as connection:
-            return prove(connection)
+            return prove(connection, settings)
     except psycopg.Error as error:
         raise RestoreFailed(
             f"What {restored.restored_from} was restored to cannot be read:"

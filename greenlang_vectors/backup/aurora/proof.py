@@ -2,37 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from greenlang_vectors.backup.aurora.errors import RestoreFailed
+from greenlang_vectors.backup.drill import recalls_of
+from greenlang_vectors.backup.manifest import Recall
 from greenlang_vectors.errors import UsageError
-from greenlang_vectors.quality.recall import Questions, Truth
-from greenlang_vectors.quality.workload import SEED, sample_vectors
+from greenlang_vectors.progress import Progress, silent
 from greenlang_vectors.settings import Settings
 from greenlang_vectors.store import collections, namespaces, schema
 from greenlang_vectors.store.collections import Collection
 from greenlang_vectors.store.database import Database
 from greenlang_vectors.store.tokens import iam_tokens
-
-QUESTIONS = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Proven:
-    """What was read and asked of one collection.
-
-    Attributes:
-        rows: embeddings, each read whole.
-        recall_at_10: of searches through the index with stored vectors.
-    """
-
-    collection: str
-    rows: int
-    recall_at_10: float
 
 
 def credentials(settings: Settings) -> str:
@@ -62,11 +45,16 @@ def restored_database(settings: Settings, endpoint: str, port: int) -> Database:
     )
 
 
-def prove(connection: psycopg.Connection) -> list[Proven]:
+def prove(
+    connection: psycopg.Connection, settings: Settings, progress: Progress = silent
+) -> list[Recall]:
     """Read every embedding and search in every collection that has any; write nothing.
 
+    Args:
+        settings: `quality_sample`.
+
     Raises:
-        RestoreFailed: nothing is stored, the schema is another, or a search finds less than its
+        RestoreFailed: nothing is stored, the schema is another, or searches find less than their
             namespace is promised.
         psycopg.Error: something cannot be read.
     """
@@ -76,25 +64,23 @@ def prove(connection: psycopg.Connection) -> list[Proven]:
             f"The restored database has schema {version}; this version reads {schema.head()}.",
             "Prove it with the version that wrote it.",
         )
-    proven = [_prove(connection, each) for each in collections.list_all(connection)]
-    if not sum(each.rows for each in proven):
+    if not sum(_read(connection, each) for each in collections.list_all(connection)):
         raise RestoreFailed("The restored database holds no embeddings.")
-    for each in proven:
-        target = namespaces.get(connection, each.collection.partition("/")[0]).recall_target
-        if each.rows and each.recall_at_10 < target:
+    found = [
+        each
+        for namespace in namespaces.list_all(connection)
+        for each in recalls_of(connection, namespace.name, settings, progress)
+    ]
+    for each in found:
+        if not each.kept:
             raise RestoreFailed(
                 f"Searches in the restored {each.collection} have a recall of"
-                f" {each.recall_at_10:.3f}; {target:g} is promised."
+                f" {each.recall_at_10:.3f}; {each.target:g} is promised."
             )
-    return proven
+    return found
 
 
-def _prove(connection: psycopg.Connection, collection: Collection) -> Proven:
-    leaf = collection.leaf
-    read = sql.SQL("SELECT count(md5(vector_send(embedding))) FROM {}").format(leaf.table)
-    rows = sum(count for (count,) in connection.execute(read))
-    if not rows:
-        return Proven(collection.name, 0, 0.0)
-    questions = Questions(sample_vectors(connection, leaf, QUESTIONS, SEED))
-    truth = Truth(connection, leaf, questions, collection.index)
-    return Proven(collection.name, rows, truth.ask(collection.searched).mean)
+def _read(connection: psycopg.Connection, collection: Collection) -> int:
+    """How many embeddings there are, each read whole."""
+    read = sql.SQL("SELECT count(md5(vector_send(embedding))) FROM {}")
+    return sum(n for (n,) in connection.execute(read.format(collection.leaf.table)))

@@ -17,12 +17,12 @@ from greenlang_vectors.backup.aurora.proof import prove
 from greenlang_vectors.backup.aurora.restoring import Placement, restore_snapshot
 from greenlang_vectors.backup.aurora.snapshots import Snapshot
 from greenlang_vectors.errors import UsageError
-from greenlang_vectors.settings import Settings
+from greenlang_vectors.settings import Settings, get_settings
 from greenlang_vectors.store import collections, namespaces
 from greenlang_vectors.store.database import Database
 from greenlang_vectors.store.leaves import Leaf
 
-from ..conftest import AddDocument
+from ..conftest import AddDocument, Cli
 from .conftest import CLUSTER, HOME, Aws
 
 pytestmark = pytest.mark.integration
@@ -102,6 +102,33 @@ def test_a_snapshot_that_holds_is_tagged_and_its_cluster_removed(
     assert set(aws.backend().clusters) == {CLUSTER}
 
 
+def test_the_command_proves_the_newest_one(
+    aws: Aws,
+    snapshot: Snapshot,
+    filled: Database,
+    run: object,  # noqa: ARG001 - the endpoint leads to the real database
+    cli: Cli,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in {
+        "GREENLANG_AURORA_CLUSTER": CLUSTER,
+        "GREENLANG_AURORA_REGION": HOME,
+        "GREENLANG_DATABASE_URL": filled.url,
+    }.items():
+        monkeypatch.setenv(name, value)
+    get_settings.cache_clear()
+    done = cli("snapshots", "drill", "--json")
+    assert (done.code, done.json["snapshot"], done.json["within_rto"]) == (0, snapshot.id, True)
+    [collection] = done.json["collections"]
+    assert (collection["collection"], collection["rows"]) == ("csrd/test-model", ROWS)
+    kept = aws.backend().cluster_snapshots  # the stand-in keeps what AWS deletes with a cluster
+    for automated in [each for each in kept if each.startswith("rds:greenlang-drill")]:
+        del kept[automated]
+    said = cli("snapshots", "drill", snapshot.id).out
+    assert f"csrd/test-model: {ROWS} rows, recall@10 1.000" in said
+    assert f"{snapshot.id} is proven; it was back after 0 s, within the 2:00:00" in said
+
+
 def test_one_that_holds_nothing_is_not_tagged(
     aws: Aws, aurora: Deployment, snapshot: Snapshot, run: Callable[[], drill.Drill]
 ) -> None:
@@ -142,20 +169,20 @@ def test_one_in_which_searches_miss_what_is_there_does_not_hold(
 
     monkeypatch.setattr(recall, "nearest", misses)
     with filled.connect() as connection, pytest.raises(RestoreFailed, match="is promised"):
-        prove(connection)
+        prove(connection, Settings())
 
 
 def test_one_of_another_schema_is_for_the_version_that_wrote_it(filled: Database) -> None:
     with filled.connect() as connection:
         connection.execute("UPDATE alembic_version SET version_num = '0001'")
         with pytest.raises(RestoreFailed, match="schema 0001"):
-            prove(connection)
+            prove(connection, Settings())
 
 
 def test_proving_writes_nothing(filled: Database) -> None:
     with filled.connect() as connection:
         connection.execute("SET default_transaction_read_only = on")
-        assert [each.rows for each in prove(connection)] == [ROWS]
+        assert [each.rows for each in prove(connection, Settings())] == [ROWS]
         assert len(collections.list_all(connection)) == 1
 
 
