@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 
 import click
 from rich.table import Table
 
 from greenlang_vectors.commands.common import as_json_option, errors, opened, output, print_json
-from greenlang_vectors.monitoring import slo
+from greenlang_vectors.monitoring import probes, slo
 from greenlang_vectors.monitoring.slo import Level
 from greenlang_vectors.settings import get_settings
 
@@ -20,14 +21,16 @@ def slo_group() -> None:
 
 @slo_group.command("report")
 @click.option("--month", metavar="YYYY-MM", help="This month by default; in UTC.")
+@click.option("--prometheus", metavar="URL", help="Ask this Prometheus what was up meanwhile.")
 @as_json_option
-def report_slo(month: str | None, as_json: bool) -> None:
+def report_slo(month: str | None, prometheus: str | None, as_json: bool) -> None:
     """Show a month's availability, latency, recall and error budget, by the search log."""
     settings = get_settings()
     with opened(settings) as database, database.connect() as connection:
         report = slo.report(connection, settings, month, datetime.now(UTC))
+    seen = None if prometheus is None else probes.uptime(prometheus, report.start, report.until)
     if as_json:
-        print_json(report.as_json())
+        print_json({**report.as_json(), "probes": seen and asdict(seen)})
         return
     table = Table(
         "namespace",
@@ -51,6 +54,12 @@ def report_slo(month: str | None, as_json: bool) -> None:
         f" {slo.P99_MS:g} ms, recall as each namespace says.",
         highlight=False,
     )
+    if seen is not None:
+        output.print(
+            f"Probes: the database was up in {_number(seen.database, '{:.3%}')} of scrapes, the API"
+            f" in {_number(seen.api, '{:.3%}')}.",
+            highlight=False,
+        )
     for remark in report.remarks:
         errors.print(remark, highlight=False)
 

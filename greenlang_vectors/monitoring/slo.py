@@ -23,8 +23,7 @@ P99_MS = 100.0
 
 UNSEEN = (
     "The log knows of no search that did not reach a process, or that a process could not log"
-    " before it ended: see up, greenlang_vectors_up and pgvector_search_log_dropped_total in"
-    " Prometheus."
+    " before it ended; --prometheus tells what scrapes saw."
 )
 
 
@@ -90,6 +89,7 @@ class Report:
 
     Attributes:
         month: "YYYY-MM".
+        start: its first moment.
         since: the first moment that the log can speak of; later than `until` where it cannot.
         until: the month's end, or now.
         total: of all namespaces together.
@@ -98,6 +98,7 @@ class Report:
     """
 
     month: str
+    start: datetime
     since: datetime
     until: datetime
     total: Level
@@ -148,6 +149,7 @@ def report(
     ]
     return Report(
         month=f"{start:%Y-%m}",
+        start=start,
         since=max(start, kept_since),
         until=until,
         total=_level(None, searched.get(None), None, None),

@@ -29,6 +29,7 @@ from greenlang_vectors.store.database import Database
 from greenlang_vectors.store.leaves import Leaf
 
 from ...replication import until
+from ..conftest import Cli
 
 pytestmark = pytest.mark.integration
 
@@ -170,6 +171,18 @@ def test_both_are_scraped_without_an_error(prometheus: Prometheus) -> None:
 @pytest.mark.parametrize("expression", EXPRESSIONS)
 def test_every_panel_has_data(prometheus: Prometheus, expression: str) -> None:
     assert prometheus.query(expression.replace("$namespace", ".+")), expression
+
+
+def test_the_service_levels_of_a_month_know_what_scrapes_saw(
+    prometheus: Prometheus, cli: Cli
+) -> None:
+    until(lambda: prometheus.query("min(count_over_time(greenlang_vectors_up[5m])) > 2"))
+    told = cli("slo", "report", "--prometheus", prometheus.url, "--json")
+    assert told.json["probes"] == {"database": 1.0, "api": 1.0}
+    shown = cli("slo", "report", "--prometheus", prometheus.url)
+    assert "up in 100.000% of scrapes, the API in 100.000%" in shown.out
+    january = cli("slo", "report", "--month", "2026-01", "--prometheus", prometheus.url, "--json")
+    assert january.json["probes"] == {"database": None, "api": None}
 
 
 def test_what_a_reader_may_choose_from_is_there(prometheus: Prometheus, filled: Leaf) -> None:

@@ -133,6 +133,16 @@ def test_the_command_tells_people_and_machines(cli: Cli) -> None:
     assert cli("slo", "report", "--month", "soon").code == 2
 
 
+@pytest.mark.parametrize(
+    ("address", "code"), [("http://127.0.0.1:1", 1), ("file:///etc", 2), ("http://me:hidden@h", 2)]
+)
+def test_a_prometheus_that_cannot_be_asked_is_one_line(address: str, code: int, cli: Cli) -> None:
+    result = cli("slo", "report", "--prometheus", address)
+    assert (result.code, result.out) == (code, "")
+    assert "Prometheus" in result.said
+    assert "hidden" not in result.said
+
+
 def test_a_search_that_fails_is_logged_and_a_mistake_is_not(
     database: Database, toys: Embedders, data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -258,6 +258,7 @@ def test_each_search_is_noted_with_who_asked_and_how_it_went(
         "plan": answer.plan,
         "latency_ms": answer.search_ms,
         "user": "anna",
+        "failure": None,
         "id": None,
         "at": None,
     }
