@@ -3,13 +3,14 @@
 Laid out as the server's `usecases/export` lays it out: `{collection}_{shard}_{range:04d}.parquet`
 with the columns of its `ParquetRow`, compressed with zstd, the collection (and the tenant) in the
 file's metadata, and `export_metadata.json` beside it. The unnamed vector is little-endian float32;
-named ones are JSON, in which -0.0 is written -0. A snapshot is written before the request is
-answered, so the first status is already the last.
+named ones and properties are JSON as Go writes it: 5.0 is 5 and -0.0 is -0. A snapshot is written
+before the request is answered, so the first status is already the last.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ import pyarrow.parquet as pq
 
 from local.weaviate_server import schema, values
 from local.weaviate_server.errors import Refused
-from local.weaviate_server.schema import UNNAMED
+from local.weaviate_server.schema import UNNAMED, Json
 from local.weaviate_server.store import Collection, Shard, Store, StoredObject, Vector
 
 _SCHEMA = pa.schema(
@@ -34,6 +35,10 @@ _SCHEMA = pa.schema(
         pa.field("properties", pa.binary()),
     ]
 )
+OBJECTS_A_FILE = 500_000
+OBJECTS_A_GROUP = 16_000
+"""Of a file and of a row group, at most; a server ends a row group at 32 MiB."""
+
 _SHARD = "shard"
 """The name of the one shard of a collection without tenants (a server makes one up)."""
 
@@ -52,6 +57,8 @@ class Exports:
         Raises:
             Refused: there is no such backend, or already such an export.
         """
+        if body.get("file_format") != "parquet":
+            raise Refused("validation failure list: file_format in body is required")
         folder = self._folder(backend) / str(body["id"])
         if folder.exists():
             raise Refused(
@@ -113,19 +120,23 @@ class Exports:
 def _export(folder: Path, collection: Collection, tenant: str, shard: Shard) -> dict[str, Any]:
     if shard.status == "FROZEN":
         return {"status": "SKIPPED", "skipReason": "tenant is offloaded", "objectsExported": 0}
-    rows = [_row(shard.objects[each]) for each in shard.ids]
-    if rows:
-        metadata = {"collection": collection.name, **({"tenant": tenant} if tenant else {})}
+    kinds = {each["name"]: schema.data_type(each) for each in collection.definition["properties"]}
+    rows = [_row(shard.objects[each], kinds) for each in shard.ids]
+    metadata = {"collection": collection.name, **({"tenant": tenant} if tenant else {})}
+    for number, start in enumerate(range(0, len(rows), OBJECTS_A_FILE)):
         pq.write_table(
-            pa.Table.from_pylist(rows, _SCHEMA.with_metadata(metadata)),
-            folder / f"{collection.name}_{tenant or _SHARD}_0000.parquet",
+            pa.Table.from_pylist(
+                rows[start : start + OBJECTS_A_FILE], _SCHEMA.with_metadata(metadata)
+            ),
+            folder / f"{collection.name}_{tenant or _SHARD}_{number:04d}.parquet",
+            row_group_size=OBJECTS_A_GROUP,
             compression="zstd",
             use_dictionary=["id"],
         )
     return {"status": "SUCCESS", "objectsExported": len(rows)}
 
 
-def _row(stored: StoredObject) -> dict[str, Any]:
+def _row(stored: StoredObject, kinds: dict[str, str]) -> dict[str, Any]:
     unnamed = stored.vectors.get(UNNAMED)
     named = {name: each for name, each in stored.vectors.items() if name != UNNAMED}
     beacons = {
@@ -135,6 +146,10 @@ def _row(stored: StoredObject) -> dict[str, Any]:
         ]
         for name, found in stored.references.items()
     }
+    properties = {
+        name: _GO[kinds[name]](value) if kinds[name] in _GO else value
+        for name, value in stored.properties.items()
+    }
     return {
         "id": stored.id,
         "creation_time": stored.created,
@@ -142,8 +157,27 @@ def _row(stored: StoredObject) -> dict[str, Any]:
         "vector": unnamed.data if unnamed else None,
         "named_vectors": _json({name: e for name, e in named.items() if not e.multi}),
         "multi_vectors": _json({name: e for name, e in named.items() if e.multi}),
-        "properties": json.dumps({**stored.properties, **beacons}).encode(),
+        "properties": _written({**properties, **beacons}).encode(),
     }
+
+
+_GO: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    "phoneNumber": lambda number: {key: value for key, value in number.items() if value},
+    "geoCoordinates": lambda place: {
+        key: float(str(np.float32(value))) for key, value in place.items()
+    },
+}
+"""What Go's structs make of a value: it leaves out what is empty, and writes a float32 shortly."""
+
+
+def _written(value: Json) -> str:
+    if isinstance(value, dict):
+        return f"{{{','.join(f'{_written(key)}:{_written(each)}' for key, each in value.items())}}}"
+    if isinstance(value, list):
+        return f"[{','.join(map(_written, value))}]"
+    if isinstance(value, float):
+        return repr(value).removesuffix(".0")
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _json(vectors: dict[str, Vector]) -> bytes | None:
