@@ -20,9 +20,8 @@ import psycopg
 
 from greenlang_vectors.errors import ItemError, UsageError
 from greenlang_vectors.migration import destinations
-from greenlang_vectors.migration.backfill import item_of
 from greenlang_vectors.migration.mapping import Mapper
-from greenlang_vectors.migration.objects import Passage, WeaviateObject
+from greenlang_vectors.migration.objects import Passage, WeaviateObject, item_of
 from greenlang_vectors.migration.peer import NIL, Peer, WeaviateRefused, WeaviateUnavailable
 from greenlang_vectors.migration.plan import Plan
 from greenlang_vectors.migration.ranges import LAST
@@ -209,7 +208,7 @@ class _Sweep:
             also=lambda _: weaviate_carried.retitle(self._connection, self._namespace, titles),
         )
         self._failures |= {
-            item_of(objects[identity]): error for identity, error in landed.failures.items()
+            item_of(tenant, identity): error for identity, error in landed.failures.items()
         }
         self._report.written += landed.written
         if landed.written:

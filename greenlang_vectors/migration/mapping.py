@@ -151,14 +151,17 @@ class Mapper:
     def object(self, passage: Passage) -> WeaviateObject:
         """What a passage is in Weaviate; `passage` gives of it the same passage again.
 
-        Metadata that the plan does not name becomes a property of its own name.
+        Metadata becomes properties of the same names; where the plan names which is carried, the
+        rest stays here.
 
         Raises:
             ItemError: Weaviate cannot hold it as the plan says.
         """
         plan = self.plan
         properties: dict[str, JSON] = {
-            self.property_of.get(key, key): value for key, value in passage.metadata.items()
+            self.property_of.get(key, key): value
+            for key, value in passage.metadata.items()
+            if plan.metadata is None or key in self.property_of
         }
         own: dict[str, JSON] = {plan.content: passage.content}
         if plan.source_id is not None and plan.chunk_index is not None:

@@ -12,10 +12,15 @@ from numpy.typing import NDArray
 from greenlang_vectors.documents.model import JSON
 from greenlang_vectors.store.weaviate_rows import Passage
 
-__all__ = ["NO_TENANT", "Passage", "WeaviateObject"]
+__all__ = ["NO_TENANT", "Passage", "WeaviateObject", "item_of"]
 
 NO_TENANT = ""
 """The tenant of objects of a collection without tenants."""
+
+
+def item_of(tenant: str, object_id: UUID) -> str:
+    """What a dead letter calls an object."""
+    return f"{tenant}/{object_id}" if tenant else str(object_id)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

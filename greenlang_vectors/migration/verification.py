@@ -21,6 +21,7 @@ import psycopg
 from greenlang_vectors.documents.model import JSON
 from greenlang_vectors.migration import ranges
 from greenlang_vectors.migration.comparison import Difference
+from greenlang_vectors.migration.objects import item_of
 from greenlang_vectors.migration.overlap import Overlap, measure
 from greenlang_vectors.migration.peer import MOST_RESULTS, NIL, Peer
 from greenlang_vectors.migration.plan import Plan
@@ -304,11 +305,6 @@ class _Work:
             if sum(map(len, pages)) == self._peer.count(collection, tenant):
                 return True
         return False
-
-
-def item_of(tenant: str, object_id: UUID) -> str:
-    """What a dead letter of the backfill calls an object."""
-    return f"{tenant}/{object_id}" if tenant else str(object_id)
 
 
 def _failures(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -92,6 +93,8 @@ def test_metadata_can_be_renamed_and_left_out() -> None:
     passage = mapper.passage(object_())
     assert passage.metadata == {"topics": ["steel", "cement"], "pages": [1, 2]}
     assert mapper.object(passage).properties["tags"] == ["steel", "cement"]
+    reviewed = replace(passage, metadata={**passage.metadata, "reviewed": True})
+    assert mapper.object(reviewed).properties == mapper.object(passage).properties
 
 
 def test_what_is_null_is_left_out() -> None:
