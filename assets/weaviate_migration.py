@@ -70,6 +70,7 @@ def weaviate_backfill(
     from greenlang_vectors.migration.backfill import STAGE, backfill, finish  # noqa: PLC0415
     from greenlang_vectors.migration.peer import open_peer  # noqa: PLC0415
     from greenlang_vectors.migration.plan import Plan  # noqa: PLC0415
+    from greenlang_vectors.migration.server_export import exports_of  # noqa: PLC0415
 
     namespace = context.partition_key
     if why := _not_under_way(database, namespace):
@@ -82,6 +83,7 @@ def weaviate_backfill(
             namespace,
             peer=peer,
             location=open_location(settings.backup_location),
+            exports=exports_of(settings),
             progress=listener,
         )
     seconds = time.monotonic() - began

@@ -160,6 +160,16 @@ class Settings(BaseSettings):
         validation_alias=_also_plain("weaviate_api_key"),
         description="Its API key; also WEAVIATE_API_KEY.",
     )
+    weaviate_export_backend: str | None = Field(
+        default=None,
+        min_length=1,
+        description="The backend (s3, gcs, azure, filesystem) to which Weaviate, from 1.37 on, "
+        "exports what a backfill reads; without it, it reads page by page.",
+    )
+    weaviate_export_location: str | None = Field(
+        default=None,
+        description="Where that backend can be read from here: a folder, or s3://BUCKET/PREFIX.",
+    )
     profile: ProfileName = Field(default="dev", description="Index parameters of PRD 5.2.1.")
     embedding_model: str = Field(
         default="all-MiniLM-L6-v2",

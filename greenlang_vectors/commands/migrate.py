@@ -73,10 +73,11 @@ def dry_run(namespace: str, as_json: bool) -> None:
     from greenlang_vectors.commands.migrate_tables import show_dry_run  # noqa: PLC0415
     from greenlang_vectors.migration import dry_run as rehearsal  # noqa: PLC0415
     from greenlang_vectors.migration.peer import open_peer  # noqa: PLC0415
+    from greenlang_vectors.migration.server_export import exports_of  # noqa: PLC0415
 
     settings = get_settings()
     with opened(settings) as database, open_peer(settings) as peer:
-        found = rehearsal.dry_run(database, peer, namespace)
+        found = rehearsal.dry_run(database, peer, namespace, exports=exports_of(settings))
     if as_json:
         print_json(found.as_json())
     else:
@@ -126,6 +127,7 @@ def backfill(namespace: str, as_json: bool) -> None:
     from greenlang_vectors.migration import backfill as carrying  # noqa: PLC0415
     from greenlang_vectors.migration.peer import open_peer  # noqa: PLC0415
     from greenlang_vectors.migration.plan import Plan  # noqa: PLC0415
+    from greenlang_vectors.migration.server_export import exports_of  # noqa: PLC0415
 
     settings = get_settings()
     with opened(settings) as database, open_peer(settings) as peer, bars() as shown:
@@ -134,6 +136,7 @@ def backfill(namespace: str, as_json: bool) -> None:
             namespace,
             peer=peer,
             location=open_location(settings.backup_location),
+            exports=exports_of(settings),
             progress=bar(shown, "backfill"),
         )
         with database.connection() as connection:

@@ -95,6 +95,8 @@ def show_dry_run(found: DryRun) -> None:
         f" {found.sampled:,} were looked at, {found.refused:,} of them cannot be carried.",
         highlight=False,
     )
+    way = "page by page" if found.export is None else f"from the server's export to {found.export}"
+    output.print(f"A backfill reads it {way}.", highlight=False)
     vectors = Table("vector", "model", "metric", "dimensions", "likeness", "", box=SIMPLE_HEAD)
     for each in found.vectors:
         vectors.add_row(

@@ -17,13 +17,14 @@ from psycopg import sql
 from greenlang_vectors.documents.language import language_of
 from greenlang_vectors.errors import UsageError
 from greenlang_vectors.lifecycle.location import Location
-from greenlang_vectors.migration import archive, destinations, ranges
+from greenlang_vectors.migration import archive, destinations, ranges, server_export
 from greenlang_vectors.migration.mapping import Mapper
-from greenlang_vectors.migration.objects import WeaviateObject
+from greenlang_vectors.migration.objects import item_of
 from greenlang_vectors.migration.peer import Peer
 from greenlang_vectors.migration.plan import Plan
 from greenlang_vectors.migration.reading import Page, Reader
 from greenlang_vectors.migration.sample import take, tenants_of
+from greenlang_vectors.migration.server_export import Exports
 from greenlang_vectors.progress import Progress, silent
 from greenlang_vectors.settings import Settings
 from greenlang_vectors.store import (
@@ -77,18 +78,25 @@ def backfill(
     *,
     peer: Peer,
     location: Location,
+    exports: Exports | None = None,
     progress: Progress = silent,
 ) -> BackfillReport:
     """Carry over every object that is not here; a run that was killed goes on where it was.
 
     At the end the namespace is in the phase "backfilled". Its indexes are not built: see `finish`.
 
+    Args:
+        exports: where the server's own export is to be read, in place of pages. A backfill that
+            has begun goes on as it began; one that read an export reads pages from the beginning
+            where this is None now.
+
     Raises:
         UnknownNamespace: it is not registered.
         UsageError: no move is planned or dual writing has not begun; the plan does not fit the
             collection.
         WeaviateUnavailable: Weaviate does not answer; what landed stays.
-        LocationUnavailable: the backup location failed; what landed stays.
+        LocationUnavailable: a location failed; what landed stays.
+        ExportFailed, ExportUnreadable: of the server's export; what landed stays.
     """
     with database.connect() as connection, exclusive(connection, STAGE, namespace):
         state = weaviate_migrations.get(connection, namespace)
@@ -98,7 +106,7 @@ def backfill(
                 f"The migration of {namespace} is in the phase {state.phase}.",
                 "`greenlang-vectors migrate start` begins writing to both sides, then backfill.",
             )
-        work = _prepared(connection, namespace, plan, peer, location, progress)
+        work = _prepared(connection, namespace, plan, peer, location, exports, progress)
         report = work.run()
         if state.phase == "parallel":
             with weaviate_migrations.changing(connection, namespace):
@@ -133,6 +141,7 @@ def _prepared(
     plan: Plan,
     peer: Peer,
     location: Location,
+    exports: Exports | None,
     progress: Progress,
 ) -> _Work:
     info = peer.describe(plan.collection)
@@ -146,13 +155,20 @@ def _prepared(
         sample = take(peer, Mapper(plan, namespace, info), tenants)
         targets = destinations.prepare(connection, namespace, plan, info, sample.dimensions)
         language = language or language_of("\n".join(sample.texts))
-    archive.remove_strays(location, namespace, weaviate_parts.list_all(connection, namespace))
+    mapper = Mapper(plan, namespace, info, [each.leaf.dimensions for each in targets])
     known = weaviate_ranges.list_all(connection, namespace)
+    if exports is None and any(each.file and not each.done for each in known):
+        weaviate_migrations.forget_progress(connection, namespace)
+        known = []
+    archive.remove_strays(location, namespace, weaviate_parts.list_all(connection, namespace))
+    if exports is not None and not known:
+        known = server_export.files(connection, peer, mapper, exports, tenants, progress)
+        weaviate_ranges.add(connection, namespace, known)
     for tenant in sorted(set(tenants) - {each.tenant for each in known}):
         weaviate_ranges.add(connection, namespace, ranges.split(peer, plan, tenant))
-    mapper = Mapper(plan, namespace, info, [each.leaf.dimensions for each in targets])
     rows = Rows(namespace, targets, language)
-    return _Work(connection, peer, location, mapper, rows, tenants, progress)
+    reader = Reader(peer, mapper, exports)
+    return _Work(connection, peer, reader, location, mapper, rows, tenants, progress)
 
 
 class _Work:
@@ -162,6 +178,7 @@ class _Work:
         self,
         connection: psycopg.Connection,
         peer: Peer,
+        reader: Reader,
         location: Location,
         mapper: Mapper,
         rows: Rows,
@@ -169,6 +186,7 @@ class _Work:
         progress: Progress,
     ) -> None:
         self._connection, self._peer, self._location = connection, peer, location
+        self._reader = reader
         self._mapper, self._rows, self._plan = mapper, rows, mapper.plan
         self._namespace = rows.namespace
         known = weaviate_ranges.list_all(connection, self._namespace)
@@ -230,7 +248,7 @@ class _Work:
         # are with them: nothing waits for its disk before the end.
         self._connection.execute("SET synchronous_commit = off")
         with (
-            closing(Reader(self._peer, self._mapper).batches(self._left)) as batches,
+            closing(self._reader.batches(self._left)) as batches,
             ThreadPoolExecutor(1, thread_name_prefix="weaviate-archive") as writer,
         ):
             for batch in batches:
@@ -266,7 +284,8 @@ class _Work:
                 weaviate_parts.note(connection, namespace, part.result())
             for each in objects:
                 if error := landed.failures.get(each.id):
-                    dead_letters.record(connection, namespace, STAGE, item_of(each), error)
+                    item = item_of(each.tenant, each.id)
+                    dead_letters.record(connection, namespace, STAGE, item, error)
 
         failures = {key: error for page in batch for key, error in page.failures.items()}
         landed = self._rows.land(connection, passages, failures=failures, also=also)
@@ -281,8 +300,3 @@ class _Work:
             job.advance(self._landed.written, self._failed)
         done = self._done_before + self._read
         self._progress(done, max(done, self._total), "objects")
-
-
-def item_of(each: WeaviateObject) -> str:
-    """What a dead letter calls an object."""
-    return f"{each.tenant}/{each.id}" if each.tenant else str(each.id)

@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from greenlang_vectors.documents.model import JSON
 from greenlang_vectors.embedding.opening import open_embedder
 from greenlang_vectors.errors import GreenLangError, ItemError
-from greenlang_vectors.migration import destinations
+from greenlang_vectors.migration import destinations, server_export
 from greenlang_vectors.migration.mapping import Mapper
 from greenlang_vectors.migration.objects import Passage
 from greenlang_vectors.migration.peer import Peer
 from greenlang_vectors.migration.plan import Plan, VectorMapping
 from greenlang_vectors.migration.sample import Sample, take, tenants_of
+from greenlang_vectors.migration.server_export import Exports
 from greenlang_vectors.migration.unfit import Problem
 from greenlang_vectors.store import weaviate_migrations
 from greenlang_vectors.store.database import Database
@@ -76,6 +77,8 @@ class DryRun:
         tenants: objects by tenant; "" where the collection has none.
         sampled: objects that were looked at.
         refused: those of them that could not be carried.
+        export: the backend to which the server exports what a backfill then reads; None where it
+            reads page by page.
     """
 
     namespace: str
@@ -86,6 +89,7 @@ class DryRun:
     sampled: int
     refused: int
     rows: list[MappedRow]
+    export: str | None
     problems: list[Problem]
 
     @property
@@ -105,12 +109,18 @@ class DryRun:
             "sampled": self.sampled,
             "refused": self.refused,
             "rows": [{**asdict(each), "object_id": str(each.object_id)} for each in self.rows],
+            "export": self.export,
             "problems": [asdict(each) for each in self.problems],
         }
 
 
-def dry_run(database: Database, peer: Peer, namespace: str) -> DryRun:
+def dry_run(
+    database: Database, peer: Peer, namespace: str, *, exports: Exports | None = None
+) -> DryRun:
     """Look at the collection of a namespace's plan and at its first objects.
+
+    Args:
+        exports: where the server exports to, if a backfill is to read that.
 
     Raises:
         UnknownNamespace: it is not registered.
@@ -132,6 +142,8 @@ def dry_run(database: Database, peer: Peer, namespace: str) -> DryRun:
                 "Enable encryption after the move.",
             )
         )
+    if exports is not None and (unable := server_export.problem(peer, exports)):
+        problems.append(unable)
     readable = not any(each.fatal for each in mapper.problems())
     tenants = tenants_of(peer, plan)
     sample = take(peer, mapper, tenants) if readable else None
@@ -159,6 +171,7 @@ def dry_run(database: Database, peer: Peer, namespace: str) -> DryRun:
         sampled=0 if sample is None else len(sample.objects),
         refused=sum(len(found) for found in refused.values()),
         rows=[_row(each) for each in mapped[:ROWS]],
+        export=None if exports is None else exports.backend,
         problems=[
             *problems,
             *_of_objects(refused, 0 if sample is None else len(sample.objects)),

@@ -19,6 +19,7 @@ from greenlang_vectors.migration import archive
 from greenlang_vectors.migration.mapping import Mapper
 from greenlang_vectors.migration.objects import Passage, WeaviateObject
 from greenlang_vectors.migration.peer import Peer
+from greenlang_vectors.migration.server_export import FILES_AT_ONCE, Exports
 from greenlang_vectors.store.weaviate_ranges import Range
 
 READERS = 2
@@ -58,8 +59,10 @@ class Page:
 class Reader:
     """Reads what is left of ranges and makes passages of it, in threads of its own."""
 
-    def __init__(self, peer: Peer, mapper: Mapper) -> None:
+    def __init__(self, peer: Peer, mapper: Mapper, exports: Exports | None = None) -> None:
+        """Args: exports: where the files are that some ranges are."""
         self._peer, self._mapper, self._plan = peer, mapper, mapper.plan
+        self._exports = exports
 
     def batches(self, parts: Sequence[Range]) -> Generator[list[Page], None, None]:
         """Pages of several ranges that are to land together; those ranges wait until they have.
@@ -68,13 +71,13 @@ class Reader:
 
         Raises:
             WeaviateUnavailable, WeaviateRefused: a page cannot be read.
+            ExportUnreadable, LocationUnavailable: a file cannot.
         """
         waiting = iter([_Open(each, self._pages(each)) for each in parts])
+        at_once = FILES_AT_ONCE if any(each.file for each in parts) else self._plan.ranges
         with ThreadPoolExecutor(READERS, thread_name_prefix="weaviate-read") as readers:
             try:
-                reading = {
-                    readers.submit(self._next, each) for each in islice(waiting, self._plan.ranges)
-                }
+                reading = {readers.submit(self._next, each) for each in islice(waiting, at_once)}
                 ready: list[Page] = []
                 while reading or ready:
                     ready += _arrived(reading, block=not self._enough(ready, reading))
@@ -106,6 +109,8 @@ class Reader:
         return batch
 
     def _pages(self, part: Range) -> Iterator[list[WeaviateObject]]:
+        if self._exports is not None and part.file is not None:
+            return self._exports.pages(self._mapper, part)
         return self._peer.pages(
             self._plan.collection,
             part.tenant,

@@ -9,6 +9,9 @@ from typing import Any
 REFERENCE = "reference"
 """The type of a property that points to objects; Weaviate's own name of it is their collection."""
 
+BEACON = "weaviate://localhost/"
+"""What a reference begins with; the collection and the object's uuid follow."""
+
 
 @dataclass(frozen=True, slots=True)
 class PropertyInfo:

@@ -18,10 +18,7 @@ from weaviate.proto.v1 import base_pb2, batch_pb2, search_get_pb2
 
 from greenlang_vectors.documents.model import JSON
 from greenlang_vectors.migration.objects import WeaviateObject
-from greenlang_vectors.migration.schema import REFERENCE, PropertyInfo
-
-BEACON = "weaviate://localhost/"
-"""What a reference begins with; the collection and the object's uuid follow."""
+from greenlang_vectors.migration.schema import BEACON, REFERENCE, PropertyInfo
 
 
 def read_objects(reply: search_get_pb2.SearchReply, tenant: str) -> list[WeaviateObject]:

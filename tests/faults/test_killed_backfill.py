@@ -11,7 +11,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 from uuid import UUID, uuid4
 
 import numpy as np
@@ -25,6 +24,7 @@ from greenlang_vectors.migration.plan import Plan, VectorMapping
 from greenlang_vectors.settings import Settings
 from greenlang_vectors.store import namespaces, weaviate_migrations, weaviate_ranges
 from greenlang_vectors.store.database import Database
+from tests.integration.migration.moving import tables
 
 pytest.importorskip("weaviate", reason="needs the extra weaviate")
 
@@ -37,6 +37,7 @@ pytestmark = pytest.mark.faults
 
 WORKER = Path(__file__).parent / "backfill.py"
 KILLS = 20
+EXPORT_KILLS = 6
 OBJECTS = 2000
 DIMENSIONS = 8
 PLAN = Plan(
@@ -112,9 +113,9 @@ class Worker:
 
 
 @pytest.fixture
-def weaviate() -> Iterator[WeaviateServer]:
+def weaviate(tmp_path: Path) -> Iterator[WeaviateServer]:
     """Passages, and some that cannot be carried."""
-    with WeaviateServer(process=True) as server:
+    with WeaviateServer(process=True, exports=tmp_path / "exports") as server:
         server.control.create(PASSAGES)
         objects = list(sample_objects(OBJECTS - 2, DIMENSIONS))
         vector = {"": Vector(np.zeros(DIMENSIONS, "<f4").tobytes())}
@@ -142,39 +143,6 @@ def database(new_database: Callable[[], str], settings: Settings) -> Iterator[Da
             phases.start(database, peer, name)
     yield database
     database.close()
-
-
-TABLES = {
-    "documents": """
-        SELECT source_key, title, origin, source_type, text, text_hash, language, metadata::text
-        FROM documents WHERE namespace = %(namespace)s""",
-    "chunks": """
-        SELECT d.source_key, c.chunk_index, c.level, c.content, c.content_hash, c.token_count,
-               c.language, c.words::text
-        FROM document_chunks c JOIN documents d ON d.namespace = c.namespace
-            AND d.id = c.document_id WHERE c.namespace = %(namespace)s""",
-    "embeddings": """
-        SELECT d.source_key, e.chunk_index, e.content_hash, e.content_preview, e.metadata::text,
-               e.embedding_fingerprint, e.source_type, vector_send(e.embedding)
-        FROM vector_embeddings e JOIN documents d ON d.namespace = e.namespace
-            AND d.id = e.source_id WHERE e.namespace = %(namespace)s""",
-    "objects": """
-        SELECT o.object_id, o.tenant, d.source_key, o.chunk_index, o.updated_ms
-        FROM weaviate_objects o JOIN documents d ON d.namespace = o.namespace
-            AND d.id = o.document_id WHERE o.namespace = %(namespace)s""",
-    "ranges": """
-        SELECT tenant, first, last, position, objects, done
-        FROM weaviate_ranges WHERE namespace = %(namespace)s""",
-    "dead letters": """
-        SELECT stage, item, reason FROM dead_letters WHERE namespace = %(namespace)s""",
-}
-
-
-def tables(connection: psycopg.Connection, namespace: str) -> dict[str, Counter[Any]]:
-    return {
-        name: Counter(connection.execute(query, {"namespace": namespace}).fetchall())
-        for name, query in TABLES.items()
-    }
 
 
 def landed(connection: psycopg.Connection, namespace: str) -> set[UUID]:
@@ -221,7 +189,38 @@ def test_killed_at_any_moment_and_run_again(
         assert len(landed(connection, "killed")) == OBJECTS
         assert weaviate_migrations.get(connection, "killed").phase == "backfilled"
     disturbed.end()
-    location = open_location(str(tmp_path / "killed"))
+    _check_archive(tmp_path / "killed")
+
+
+def test_one_that_reads_the_servers_export_ends_as_one_that_reads_pages(
+    database: Database, weaviate: WeaviateServer, tmp_path: Path
+) -> None:
+    moments = random.Random(12)
+    server = weaviate.url, str(weaviate.grpc_port)
+    undisturbed = Worker(database.url, "whole", str(tmp_path / "whole"), *server)
+    seconds = undisturbed.run()
+    undisturbed.end()
+    exports = tmp_path / "exports"
+    disturbed = Worker(database.url, "killed", str(tmp_path / "killed"), *server, str(exports))
+    with database.connect() as connection:
+        for kill in range(EXPORT_KILLS):
+            after, longest = ((None, 0.3), ("reading", 0.3), ("landed", seconds / 8))[kill % 3]
+            disturbed.kill(moments.uniform(0, longest), after)
+        assert 0 < len(landed(connection, "killed")) < OBJECTS
+        disturbed.run()
+        killed, whole = tables(connection, "killed"), tables(connection, "whole")
+        assert killed | {"ranges": None} == whole | {"ranges": None}
+        assert sum(each.objects for each in weaviate_ranges.list_all(connection, "killed")) == (
+            OBJECTS
+        )
+    disturbed.end()
+    assert len(list(exports.iterdir())) == 1, "the export is made once"
+    _check_archive(tmp_path / "killed")
+
+
+def _check_archive(folder: Path) -> None:
+    """It is whole, holds each object once, and nothing that a killed run left."""
+    location = open_location(str(folder))
     manifest = archive.load(location, "killed")
     assert manifest is not None
     archive.verify(location, manifest)

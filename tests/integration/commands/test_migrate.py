@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
+from greenlang_vectors.settings import get_settings
 from greenlang_vectors.store import namespaces, weaviate_migrations, weaviate_shadow_reads
 from greenlang_vectors.store.database import Database
 from greenlang_vectors.store.weaviate_shadow_reads import ShadowRead
@@ -44,11 +45,17 @@ Prepare = Callable[..., str]
 
 
 @pytest.fixture(scope="module")
-def running() -> Iterator[WeaviateServer]:
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the server's backend `filesystem` writes."""
+    return tmp_path_factory.mktemp("exports")
+
+
+@pytest.fixture(scope="module")
+def running(exported: Path) -> Iterator[WeaviateServer]:
     pytest.importorskip("weaviate", reason="needs the extra weaviate")
     from local.weaviate_server.server import WeaviateServer
 
-    with WeaviateServer(process=True) as server:
+    with WeaviateServer(process=True, exports=exported) as server:
         yield server
 
 
@@ -245,6 +252,26 @@ def test_a_difference_fails_and_is_mended(
     assert "names nothing" in migrate("repair", "mended").out
 
 
+def test_the_servers_own_export_is_read_where_it_is_configured(
+    migrate: Migrate, prepare: Prepare, exported: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GREENLANG_WEAVIATE_EXPORT_LOCATION", str(exported))
+    monkeypatch.setenv("GREENLANG_WEAVIATE_EXPORT_BACKEND", "s3")
+    migrate("plan", "exported", "--file", prepare("exported"))
+    rehearsed = migrate("dry-run", "exported")
+    assert rehearsed.code == 1
+    assert "does not export to s3" in rehearsed.out
+    migrate("start", "exported")
+    refused(migrate("backfill", "exported"), "Unset GREENLANG_WEAVIATE_EXPORT_BACKEND")
+    monkeypatch.setenv("GREENLANG_WEAVIATE_EXPORT_BACKEND", "filesystem")
+    get_settings.cache_clear()
+    assert "from the server's export to filesystem" in migrate("dry-run", "exported").out
+    assert f"{OBJECTS} written" in migrate("backfill", "exported").out
+    [seen] = migrate("status", "exported", "--json").json["migrations"]
+    assert [step["step"] for step in seen["steps"]] == ["plan", "start", "export", "backfill"]
+    assert migrate("verify", "exported").code == 0
+
+
 def test_what_applications_change_in_weaviate_is_followed(
     migrate: Migrate, prepare: Prepare, weaviate: WeaviateServer, objects: list[Sent]
 ) -> None:
@@ -281,8 +308,6 @@ def test_weaviate_down_is_one_line_and_code_1(
 ) -> None:
     migrate("plan", "down", "--file", prepare("down"))
     monkeypatch.setenv("WEAVIATE_URL", "http://127.0.0.1:9")
-    from greenlang_vectors.settings import get_settings
-
     get_settings.cache_clear()
     for command in ("dry-run", "start", "backfill", "verify"):
         refused(migrate(command, "down"), "cannot be reached", code=1)

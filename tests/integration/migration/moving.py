@@ -1,12 +1,14 @@
-"""Damaging what was moved, on either side, behind everybody's back."""
+"""What was moved, looked at as a whole, and damaged on either side behind everybody's back."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import numpy as np
+import psycopg
 from numpy.typing import NDArray
 from psycopg import sql
 
@@ -30,6 +32,40 @@ if TYPE_CHECKING:
 UNNAMED = ""
 
 DIMENSIONS = 8
+
+
+TABLES = {
+    "documents": """
+        SELECT source_key, title, origin, source_type, text, text_hash, language, metadata::text
+        FROM documents WHERE namespace = %(namespace)s""",
+    "chunks": """
+        SELECT d.source_key, c.chunk_index, c.level, c.content, c.content_hash, c.token_count,
+               c.language, c.words::text
+        FROM document_chunks c JOIN documents d ON d.namespace = c.namespace
+            AND d.id = c.document_id WHERE c.namespace = %(namespace)s""",
+    "embeddings": """
+        SELECT d.source_key, e.chunk_index, e.content_hash, e.content_preview, e.metadata::text,
+               e.embedding_fingerprint, e.source_type, vector_send(e.embedding)
+        FROM vector_embeddings e JOIN documents d ON d.namespace = e.namespace
+            AND d.id = e.source_id WHERE e.namespace = %(namespace)s""",
+    "objects": """
+        SELECT o.object_id, o.tenant, d.source_key, o.chunk_index, o.updated_ms
+        FROM weaviate_objects o JOIN documents d ON d.namespace = o.namespace
+            AND d.id = o.document_id WHERE o.namespace = %(namespace)s""",
+    "ranges": """
+        SELECT tenant, first, last, position, objects, done
+        FROM weaviate_ranges WHERE namespace = %(namespace)s""",
+    "dead letters": """
+        SELECT stage, item, reason FROM dead_letters WHERE namespace = %(namespace)s""",
+}
+
+
+def tables(connection: psycopg.Connection, namespace: str) -> dict[str, Counter[Any]]:
+    """Every row of a namespace's move, by table, without what names the namespace."""
+    return {
+        name: Counter(connection.execute(query, {"namespace": namespace}).fetchall())
+        for name, query in TABLES.items()
+    }
 
 
 def land(database: Database, peer: Peer, namespace: str, plan: Plan) -> None:
