@@ -229,7 +229,7 @@ class Settings(BaseSettings):
         default=1.0, ge=0, le=1, description="The share of searches that are logged."
     )
     search_log_days: int = Field(
-        default=30, gt=0, description="Days that logged searches are kept and tuned by."
+        default=35, gt=0, description="Days that logged searches are kept and tuned by."
     )
     encryption_key_file: Path | None = Field(
         default=None,
