@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from greenlang_vectors.backup import restore as restoring
 from greenlang_vectors.backup.errors import ExportDamaged, RestoreFailed
 from greenlang_vectors.backup.export import create
 from greenlang_vectors.backup.manifest import load
 from greenlang_vectors.backup.restore import restore
+from greenlang_vectors.backup.scratch import neighbour
 from greenlang_vectors.backup.staging import Staging
 from greenlang_vectors.errors import UnknownCollection, UnknownNamespace, UsageError
 from greenlang_vectors.lifecycle.location import Location
 from greenlang_vectors.search.nearest import nearest
 from greenlang_vectors.settings import Settings
 from greenlang_vectors.store import (
+    collection_locks,
     collections,
     leaves,
     schema,
@@ -88,6 +93,53 @@ def test_what_serves_goes_on_serving_until_all_is_compared(
     [(answers, plan)] = found
     assert answers == 3
     assert "hnsw" in plan
+
+
+def test_a_restore_that_is_ready_waits_for_whoever_reads(
+    mine: Filled,
+    export_id: str,
+    location: Location,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(collection_locks, "LOCK_SECONDS", 1)
+    reading, ready = threading.Event(), threading.Event()
+
+    def read() -> None:
+        with mine.database.connect() as connection, connection.transaction():
+            connection.execute("SELECT FROM documents WHERE namespace = %s", [mine.name])
+            reading.set()
+            ready.wait(30)
+            time.sleep(1.5)
+
+    real = Staging.bound
+
+    def bound(staging: Staging, *arguments: object) -> None:
+        real(staging, *arguments)  # type: ignore[arg-type]
+        ready.set()
+
+    monkeypatch.setattr(Staging, "bound", bound)
+    reader = threading.Thread(target=read)
+    reader.start()
+    reading.wait(10)
+    restore(mine.database, location, export_id, settings=settings, replace=True)
+    assert ready.is_set()
+    reader.join()
+
+
+def test_a_database_beside_the_one_in_use_is_made_for_a_restore(
+    mine: Filled, export_id: str, location: Location, settings: Settings, server: str
+) -> None:
+    name = f"beside_{mine.name}"
+    for replace in (False, True):
+        beside = neighbour(mine.database, settings, name)
+        report = restore(beside, location, export_id, settings=settings, replace=replace)
+        assert report.database.endswith(f"/{name}")
+        with beside.connect() as there, mine.database.connect() as here:
+            assert everything_of(there, mine.name) == everything_of(here, mine.name)
+        beside.close()
+    with psycopg.connect(server, autocommit=True) as superuser:
+        superuser.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 @pytest.mark.parametrize("failure", ["differs", "refused", "killed"])

@@ -102,6 +102,9 @@ def test_the_same_as_a_person(run: Cli, namespace: str, server: str, tmp_path: P
             assert "restored_into" in said.out
         finally:
             superuser.execute("DROP DATABASE restored_into WITH (FORCE)")
+    refused = run("restore", export_id, "--into", "nowhere_yet")
+    assert refused.code == 1
+    assert "may not create the database nowhere_yet" in refused.said
     dump = tmp_path / "backups" / "pgvector" / export_id / "dump"
     dump.write_bytes(dump.read_bytes()[:-7])
     damaged = run("backup", "verify", export_id)
