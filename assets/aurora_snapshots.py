@@ -86,15 +86,7 @@ def recovery_objectives(
     from greenlang_vectors.backup.aurora.deployment import deployment  # noqa: PLC0415
 
     with explained(context):
-        aurora = deployment(settings)
-        found = runbook.look(
-            aurora.rds,
-            aurora.cluster,
-            datetime.now(UTC),
-            copies=aurora.copies,
-            wanted_retention_days=aurora.automated_days,
-            quota=aurora.quota,
-        )
+        found = runbook.look(deployment(settings), datetime.now(UTC))
     return dg.AssetCheckResult(
         passed=not found.problems,
         severity=dg.AssetCheckSeverity.ERROR if found.breached else dg.AssetCheckSeverity.WARN,

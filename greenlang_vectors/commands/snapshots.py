@@ -144,15 +144,7 @@ def snapshot_status(context: click.Context, as_json: bool) -> None:
     """Show what could be restored now, against PRD 12.4; code 1 where a promise is breached."""
     from greenlang_vectors.backup.aurora import runbook  # noqa: PLC0415
 
-    aurora = _deployment()
-    found = runbook.look(
-        aurora.rds,
-        aurora.cluster,
-        datetime.now(UTC),
-        copies=aurora.copies,
-        wanted_retention_days=aurora.automated_days,
-        quota=aurora.quota,
-    )
+    found = runbook.look(_deployment(), datetime.now(UTC))
     if as_json:
         print_json(runbook.as_json(found))
     else:

@@ -22,8 +22,8 @@ from typing import Literal
 
 from greenlang_vectors.backup.aurora import clusters, snapshots
 from greenlang_vectors.backup.aurora.clusters import Cluster
+from greenlang_vectors.backup.aurora.deployment import Deployment
 from greenlang_vectors.backup.aurora.names import TIERS
-from greenlang_vectors.backup.aurora.rds import Rds
 from greenlang_vectors.backup.aurora.snapshots import AVAILABLE, Snapshot
 
 CORRUPTION_RPO = timedelta(minutes=5)
@@ -94,36 +94,26 @@ class Runbook:
         return any(each.state == "breached" for each in self.objectives)
 
 
-def look(
-    rds: Rds,
-    cluster: str,
-    now: datetime,
-    *,
-    copies: Rds | None,
-    wanted_retention_days: int,
-    quota: int,
-) -> Runbook:
+def look(aurora: Deployment, now: datetime) -> Runbook:
     """Ask AWS what could be restored.
 
     A cluster that is gone is a finding, not an error: its snapshots are listed all the same.
 
-    Args:
-        copies: the region that copies go to; None where none is set.
-
     Raises:
         AuroraUnavailable: AWS cannot be asked.
     """
-    seen = clusters.find(rds, cluster)
-    here = snapshots.all_of(rds, cluster)
+    cluster, copies = aurora.cluster, aurora.copies
+    seen = clusters.find(aurora.rds, cluster)
+    here = snapshots.all_of(aurora.rds, cluster)
     there = None if copies is None else snapshots.all_of(copies, cluster)
     return Runbook(
         cluster=cluster,
         at=now,
         objectives=objectives(seen, here, there, now),
         retention_days=0 if seen is None else seen.retention_days,
-        wanted_retention_days=wanted_retention_days,
-        manual_snapshots=snapshots.manual_in_region(rds),
-        quota=quota,
+        wanted_retention_days=aurora.automated_days,
+        manual_snapshots=snapshots.manual_in_region(aurora.rds),
+        quota=aurora.quota,
     )
 
 

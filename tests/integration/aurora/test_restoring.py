@@ -189,6 +189,34 @@ def test_a_cluster_or_an_instance_that_does_not_come_is_an_error(
         restore_snapshot(aurora.rds, snapshot, NEW, LIKE_SOURCE)
 
 
+def test_the_cluster_and_then_its_instance_are_waited_for(
+    aws: Aws, aurora: Deployment, snapshot: Snapshot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from moto.rds.models import DBCluster, DBInstance
+
+    seen: list[str] = []
+
+    def staged(kind: str, *said: str) -> property:
+        looks = iter(said)
+
+        def status(_: object) -> str:
+            now = next(looks, "available")
+            seen.append(f"{kind} {now}, {len(aws.asked('create_db_instance'))} asked for")
+            return now
+
+        return property(status, lambda _, __: None)
+
+    monkeypatch.setattr(DBCluster, "status", staged("cluster", *["creating"] * 5))
+    monkeypatch.setattr(DBInstance, "status", staged("instance", *["creating"] * 5), raising=False)
+    restore_snapshot(aurora.rds, snapshot, NEW, Placement("db.r6g.large"))
+    assert "cluster creating, 1 asked for" not in seen
+    assert seen.index("cluster available, 0 asked for") < seen.index(
+        "instance creating, 1 asked for"
+    )
+    assert seen.count("instance creating, 1 asked for") > 1
+    assert "instance available, 1 asked for" in seen
+
+
 def test_a_snapshot_that_is_not_available_is_not_restored(
     aws: Aws, aurora: Deployment, snapshot: Snapshot
 ) -> None:

@@ -20,14 +20,7 @@ TUESDAY, SUNDAY, FIRST = date(2026, 2, 3), date(2026, 2, 8), date(2026, 2, 1)
 
 
 def look(aurora: Deployment) -> Runbook:
-    return runbook.look(
-        aurora.rds,
-        CLUSTER,
-        datetime.now(UTC),
-        copies=aurora.copies,
-        wanted_retention_days=aurora.automated_days,
-        quota=aurora.quota,
-    )
+    return runbook.look(aurora, datetime.now(UTC))
 
 
 def states(aurora: Deployment) -> dict[str, str]:
@@ -112,6 +105,12 @@ def test_a_repeated_routine_does_nothing_more(aws: Aws, aurora: Deployment) -> N
     assert aws.changes == before
     assert (again.snapshot, again.copy) == (first.snapshot, first.copy)
     assert not again.lengthened
+
+
+def test_a_routine_shortens_no_retention(aws: Aws, aurora: Deployment) -> None:
+    done = routine.run(replace(aurora, automated_days=3), TUESDAY, datetime.now(UTC))
+    assert not done.lengthened
+    assert aws.backend().clusters[CLUSTER].backup_retention_period == 7
 
 
 def test_where_the_copy_fails_nothing_is_pruned(aws: Aws, aurora: Deployment) -> None:

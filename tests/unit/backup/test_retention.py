@@ -74,6 +74,16 @@ def test_tiers_expire_by_their_own_rules_when_older_ones_have_been_thinned_out()
     assert len([copy for copy in made if copy.tier == "monthly"]) == 13
 
 
+def test_copies_made_at_one_go_count_as_one() -> None:
+    made = [
+        replace(copy, id=f"{copy.id}-{n}", made_at=copy.made_at + n * timedelta(seconds=20))
+        for copy in daily(50)
+        for n in range(5)
+    ]
+    gone = expired(made, KEEP, START + 50 * DAY)
+    assert sorted(set(days_of(gone))) == list(range(15))
+
+
 def test_a_tier_that_is_made_no_more_expires_with_the_others() -> None:
     by_hand = daily(3, tier="weekly")
     gone = expired([*by_hand, *daily(200)], {"weekly": 90 * DAY}, START + 199 * DAY)
