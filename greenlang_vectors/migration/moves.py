@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 import psycopg
 from psycopg.rows import dict_row
+from pydantic import ValidationError
 
+from greenlang_vectors.errors import GreenLangError
 from greenlang_vectors.migration.plan import Plan
 from greenlang_vectors.store import weaviate_migrations
 from greenlang_vectors.store.weaviate_migrations import State
@@ -32,8 +34,11 @@ class Move:
     collection: str | None
 
 
-def under_way(connection: psycopg.Connection) -> dict[str, Move]:
-    """Every move that has begun and not ended, by namespace."""
+def under_way(connection: psycopg.Connection) -> dict[str, Move | GreenLangError]:
+    """Every move that has begun and not ended, by namespace; an error where its plan says nothing.
+
+    Who is to answer that namespace's searches is not known then. Others are not concerned.
+    """
     states = weaviate_migrations.all_under_way(connection)
     if not states:
         return {}
@@ -57,8 +62,16 @@ def under_way(connection: psycopg.Connection) -> dict[str, Move]:
     }
 
 
-def _move(state: State, *, namespace: str, clean: bool | None, serving: str | None) -> Move:
-    plan = Plan.model_validate(state.plan)
+def _move(
+    state: State, *, namespace: str, clean: bool | None, serving: str | None
+) -> Move | GreenLangError:
+    try:
+        plan = Plan.model_validate(state.plan)
+    except ValidationError:
+        return GreenLangError(
+            f"The plan by which {namespace} moves from Weaviate cannot be read by this version.",
+            "Run the version that it was made with, or a newer one.",
+        )
     first = plan.vectors[0].model
     compared = state.phase in {"backfilled", "shifting"}
     return Move(

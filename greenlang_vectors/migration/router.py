@@ -83,11 +83,14 @@ class MigratingSearch:
         Raises:
             UsageError, UnknownNamespace, ModelUnavailable: as of `SearchEngine.search`; and of a
                 search that only Weaviate could answer, and cannot.
+            GreenLangError: the plan of the namespace's move cannot be read.
             DatabaseUnavailable: whoever is to answer gives no answer.
         """
         move = self._moves.get().get(request.namespace)
         if move is None:
             return self._engine.search(request, user)
+        if isinstance(move, GreenLangError):
+            raise move.with_traceback(None)
         if request.collection is None:
             request = replace(request, collection=move.collection)
         if reads_pgvector(move.namespace, user, move.share):

@@ -11,7 +11,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from greenlang_vectors.api.app import create_app
-from greenlang_vectors.errors import DatabaseUnavailable, UsageError
+from greenlang_vectors.errors import DatabaseUnavailable, GreenLangError, UsageError
 from greenlang_vectors.migration.callers import reads_pgvector
 from greenlang_vectors.search.engine import SearchEngine
 from greenlang_vectors.search.filters import parse
@@ -119,6 +119,19 @@ def test_a_step_is_followed_within_a_second_or_two(both: Both) -> None:
                 connection, NAMESPACE, "traffic", phase="shifting", share=100, evidence={}
             )
         eventually(lambda: side(router.search(ask())) == "pgvector")
+
+
+def test_a_plan_that_cannot_be_read_stops_the_searches_of_its_namespace_alone(both: Both) -> None:
+    with both.database.connect() as connection:
+        connection.execute(
+            "UPDATE weaviate_migrations SET plan = plan || '{\"later\": 1}' WHERE namespace = %s",
+            [NAMESPACE],
+        )
+    with both.router() as router:
+        for _ in range(2):
+            with pytest.raises(GreenLangError, match=f"{NAMESPACE} moves .* cannot be read"):
+                router.search(ask())
+        assert side(router.search(replace(ask(), namespace=ORDINARY))) == "pgvector"
 
 
 def test_where_weaviate_is_down_pgvector_stands_in_once_it_holds_all(both: Both) -> None:
