@@ -72,8 +72,7 @@ class Readers:
                 lag_seconds=endpoint.lag_seconds,
                 in_use=endpoint.pool.in_use
                 + (self._written.in_use if endpoint is self._writer else 0),
-                limit=endpoint.pool.size
-                + (self._written.size if endpoint is self._writer else 0),
+                limit=endpoint.pool.size + (self._written.size if endpoint is self._writer else 0),
                 problem=endpoint.problem,
             )
             for endpoint in (self._writer, *self._readers)
