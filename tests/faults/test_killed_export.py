@@ -32,7 +32,7 @@ pytestmark = pytest.mark.faults
 EXPORT = Path(__file__).parent / "export.py"
 LEAF = Leaf("csrd", "test-model", 64)
 ROWS = 600
-KILLS = 6
+KILLS = 5
 SECONDS = 1.2
 """About what an undisturbed run takes once it is ready."""
 

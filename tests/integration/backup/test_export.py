@@ -127,7 +127,7 @@ def test_a_write_in_flight_is_whole_in_the_export_or_not_at_all(
     writer = threading.Thread(target=write)
     writer.start()
     try:
-        made = [create(database, location, name, settings=settings) for _ in range(3)]
+        made = [create(database, location, name, settings=settings) for _ in range(2)]
     finally:
         done.set()
         writer.join()

@@ -25,6 +25,7 @@ from greenlang_vectors.store import (
     collection_locks,
     collections,
     leaves,
+    namespaces,
     schema,
     segments,
 )
@@ -249,6 +250,8 @@ def test_a_collection_needs_its_namespace_and_a_namespace_none(
 ) -> None:
     with pytest.raises(UnknownNamespace, match="has no passages"):
         restore(elsewhere, location, export_id, settings=settings, model=mine.leaf.model)
+    with elsewhere.connect() as there:
+        namespaces.register(there, mine.name)  # and holds nothing
     restore(elsewhere, location, export_id, settings=settings)
     with elsewhere.connect() as there, mine.database.connect() as here:
         restored, original = everything_of(there, mine.name), everything_of(here, mine.name)
