@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import psycopg
 
@@ -48,9 +48,11 @@ def exclusive(connection: psycopg.Connection, *name: str, wait: bool = True) -> 
         time.sleep(POLL_SECONDS)
     try:
         yield True
-    finally:
-        if not connection.closed:
-            connection.execute("SELECT pg_advisory_unlock(hashtextextended(%s, 0))", [key])
+    except BaseException:
+        with suppress(psycopg.Error):  # a command that was interrupted may be in progress still
+            _release(connection, key)
+        raise
+    _release(connection, key)
 
 
 @contextmanager
@@ -65,6 +67,11 @@ def exclusive_transaction(connection: psycopg.Connection, *name: str) -> Iterato
                 yield
                 return
         time.sleep(POLL_SECONDS)
+
+
+def _release(connection: psycopg.Connection, key: str) -> None:
+    if not connection.closed:
+        connection.execute("SELECT pg_advisory_unlock(hashtextextended(%s, 0))", [key])
 
 
 def _key(name: tuple[str, ...]) -> str:

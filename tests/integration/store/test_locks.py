@@ -54,6 +54,18 @@ def test_the_lock_ends_with_its_connection(database: Database) -> None:
             pass
 
 
+def test_an_interrupt_is_not_hidden_by_the_command_it_interrupted(database: Database) -> None:
+    def interrupted() -> None:
+        with database.connect() as connection, exclusive(connection, "stage", "csrd"):
+            connection.pgconn.send_query(b"SELECT pg_sleep(0.1)")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    with database.connect() as connection, exclusive(connection, "stage", "csrd"):
+        pass
+
+
 def test_waiting_holds_no_snapshot_that_would_stop_an_index_build(database: Database) -> None:
     with database.connect() as holder, database.connect() as waiter:
         done = threading.Event()
