@@ -109,10 +109,11 @@ def start(namespace: str, as_json: bool) -> None:
         return
     for each in started.warnings:
         errors.print(f"Warning: {each.message} {each.remedy}", soft_wrap=True, highlight=False)
-    errors.print(
-        f"{namespace} is written to both sides; {started.noted:,} documents wait for Weaviate.",
-        highlight=False,
-    )
+    if started.state.plan["primary"] == "weaviate":
+        said = "follows Weaviate; `migrate follow` carries what applications change there."
+    else:
+        said = f"is written to both sides; {started.noted:,} documents wait for Weaviate."
+    errors.print(f"{namespace} {said}", highlight=False)
 
 
 @migrate_group.command()

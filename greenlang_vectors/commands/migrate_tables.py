@@ -67,9 +67,16 @@ def gates_table(gates: Sequence[Gate]) -> Table:
     for gate in gates:
         sign = "≥" if gate.at_least else "≤"
         value = "–" if gate.value is None else f"{gate.value:,.4g}"
-        found = "[red]breached[/red]" if gate.breached else "holds" if gate.holds else "not yet"
-        table.add_row(gate.name, value, f"{sign} {gate.limit:,.4g}", found)
+        table.add_row(gate.name, value, f"{sign} {gate.limit:,.4g}", _judged(gate))
     return table
+
+
+def _judged(gate: Gate) -> str:
+    if gate.breached:
+        return "[red]breached[/red]"
+    if not gate.holds:
+        return "not yet"
+    return "no such search" if gate.value is None else "holds"
 
 
 def steps_table(steps: Sequence[Step]) -> Table:

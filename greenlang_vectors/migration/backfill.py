@@ -44,9 +44,6 @@ from greenlang_vectors.store.weaviate_rows import Landed, Rows, language_of_rows
 
 STAGE = "backfill"
 
-PHASES = ("parallel", "backfilled", "shifting")
-"""In which objects may be carried over."""
-
 
 @dataclass(frozen=True, slots=True)
 class BackfillReport:
@@ -92,20 +89,15 @@ def backfill(
 
     Raises:
         UnknownNamespace: it is not registered.
-        UsageError: no move is planned or dual writing has not begun; the plan does not fit the
-            collection.
+        NotUnderWay: no move is planned, it has not begun, or it has ended.
+        UsageError: the plan does not fit the collection.
         WeaviateUnavailable: Weaviate does not answer; what landed stays.
         LocationUnavailable: a location failed; what landed stays.
         ExportFailed, ExportUnreadable: of the server's export; what landed stays.
     """
     with database.connect() as connection, exclusive(connection, STAGE, namespace):
-        state = weaviate_migrations.get(connection, namespace)
+        state = weaviate_migrations.get_under_way(connection, namespace)
         plan = Plan.model_validate(state.plan)
-        if state.phase not in PHASES:
-            raise UsageError(
-                f"The migration of {namespace} is in the phase {state.phase}.",
-                "`greenlang-vectors migrate start` begins writing to both sides, then backfill.",
-            )
         work = _prepared(connection, namespace, plan, peer, location, exports, progress)
         report = work.run()
         if state.phase == "parallel":

@@ -187,7 +187,7 @@ def _must_be_undoable(state: State) -> None:
     if state.share:
         raise UsageError(
             f"pgvector answers {state.share}% of the callers of {state.namespace}.",
-            "Run `greenlang-vectors migrate traffic 0` first.",
+            f"Run `greenlang-vectors migrate traffic {state.namespace} 0` first.",
         )
 
 

@@ -34,8 +34,8 @@ class Gates(_Record):
     Attributes:
         overlap: mean share of the top 10 that both sides have in common, at least, in searches by
             vectors.
-        text_overlap: the same in searches by words, alone or fused with vectors: each side ranks
-            words by a formula of its own, so that equal data answers alike, not equally.
+        text_overlap: the same in searches by words, alone or fused with vectors: Weaviate cuts no
+            word to its stem, as PostgreSQL does, so that equal data answers alike, not equally.
         p99_ms: of pgvector's searches, at most.
         error_rate: of pgvector's searches, at most.
         open_differences: of the newest verification, and documents not relayed yet, at most.

@@ -58,7 +58,7 @@ def _check_step_up(state: State, share: int, judged: list[Gate]) -> None:
         raise UsageError(
             f"pgvector answers {state.share}% of the callers of {state.namespace}: the next step"
             f" is {following}%, not {share}%.",
-            f"Run `greenlang-vectors migrate traffic {following}` first.",
+            f"Run `greenlang-vectors migrate traffic {state.namespace} {following}` first.",
         )
     if failing := [gate for gate in judged if not gate.holds]:
         raise UsageError(

@@ -185,6 +185,7 @@ def test_the_whole_way_as_a_program(
     assert ended["delete_in_weaviate"]
     refused(migrate("decommission", "whole", "--by", "Ada"), "has ended already")
     refused(migrate("rollback", "whole"), "has ended")
+    refused(migrate("backfill", "whole"), "phase decommissioned: it is not under way.")
 
 
 def test_the_whole_way_as_a_person(migrate: Migrate, prepare: Prepare, database: Database) -> None:
@@ -197,7 +198,7 @@ def test_the_whole_way_as_a_person(migrate: Migrate, prepare: Prepare, database:
         read(connection, "person")
     assert "answers 10%" in migrate("traffic", "person", "10").err
     shown = migrate("status", "person").out
-    for said in ("shifting", "10% of callers", "clean", "overlap", "≥ 0.9", "40 objects"):
+    for said in ("shifting", "10% of callers", "clean", "≥ 0.9", "40 objects", "no such search"):
         assert said in shown
     assert "answers 0%" in migrate("rollback", "person").err
     assert "phase planned" in migrate("rollback", "person").err
@@ -277,7 +278,7 @@ def test_what_applications_change_in_weaviate_is_followed(
 ) -> None:
     migrate("plan", "followed", "--file", prepare("followed", primary="weaviate"))
     refused(migrate("follow", "followed", "--once"), "migrate start")
-    migrate("start", "followed")
+    assert "follows Weaviate" in migrate("start", "followed").err
     migrate("backfill", "followed")
     refused(migrate("relay", "followed", "--once"), "migrate follow")
     weaviate.control.delete("Followed", [objects[0].id])

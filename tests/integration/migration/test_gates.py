@@ -84,7 +84,7 @@ def test_a_breached_gate_shifts_back_by_itself(
 def test_searches_by_words_need_not_be_answered_equally(
     connection: psycopg.Connection, mode: str
 ) -> None:
-    """Equal data: each side ranks words by a formula of its own."""
+    """Equal data: each side cuts words in its own way."""
     name = moving(connection, "shifting", share=50)
     read(connection, name, 20, mode=mode, overlap=0.7)
     found = judged(connection, name)

@@ -9,7 +9,7 @@ ALTER TABLE weaviate_ranges ADD COLUMN file text;
 COMMENT ON COLUMN weaviate_ranges.file IS
     'of that export; its rows are read in their order, the first `objects` of them have landed';
 
--- Each side ranks words by a formula of its own: such reads are judged by a gate of their own.
+-- Each side cuts words in its own way: searches by words are judged by a gate of their own.
 
 ALTER TABLE weaviate_shadow_reads ADD COLUMN mode varchar(10) NOT NULL DEFAULT 'vector'
     CHECK (mode IN ('vector', 'text', 'hybrid'));
