@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -139,8 +140,8 @@ def _archived(location: Location, namespace: str) -> dict[UUID, tuple[Any, ...]]
     return {
         each.id: (
             each.updated_ms,
-            # As text: to Python -0.0 is 0.0, and 5 is 5.0.
-            repr(sorted((k, v) for k, v in each.properties.items() if v is not None)),
+            # As text: to Python -0.0 is 0.0, and 5 is 5.0. Maps of gRPC come in any order.
+            json.dumps({k: v for k, v in each.properties.items() if v is not None}, sort_keys=True),
             {name: vector.tobytes() for name, vector in each.vectors.items()},
         )
         for part in manifest.parts
