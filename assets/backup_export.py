@@ -10,6 +10,7 @@ from assets.search_quality import search_quality
 from assets.stage import NAMESPACES, explained, stage_asset
 from greenlang_vectors.settings import Settings
 from greenlang_vectors.store.database import Database
+from resources import pools
 from resources.progress import StageProgress
 
 GROUP = "backup"
@@ -19,7 +20,7 @@ GROUP = "backup"
     deps=[search_quality],
     code_version="1",
     kinds={"python", "postgres", "s3"},
-    pool="backup",
+    pool=pools.BACKUP,
     freshness=dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=36)),
     group=GROUP,
     module="greenlang_vectors.backup.export",

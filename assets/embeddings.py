@@ -11,6 +11,7 @@ from greenlang_vectors.settings import Settings
 from greenlang_vectors.stages.embeddings import STAGE, embed_chunks
 from greenlang_vectors.store.collections import get
 from greenlang_vectors.store.database import Database
+from resources import pools
 from resources.embedding import EmbeddingResource
 from resources.progress import StageProgress
 
@@ -19,7 +20,7 @@ from resources.progress import StageProgress
     deps=[chunks],
     code_version="1",
     kinds={"python", "postgres", "huggingface"},
-    pool="embedding_model",
+    pool=pools.EMBEDDING_MODEL,
 )
 def embeddings(
     context: dg.AssetExecutionContext,

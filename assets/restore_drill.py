@@ -12,6 +12,7 @@ from assets.metadata import records_table
 from assets.stage import NAMESPACES, explained, stage_asset
 from greenlang_vectors.settings import Settings
 from greenlang_vectors.store.database import Database
+from resources import pools
 from resources.progress import StageProgress
 
 RTO_OF_ONE = timedelta(minutes=30)
@@ -31,7 +32,7 @@ RECALLS = ["collection", "rows", "indexed", "queries", "recall@10", "promised"]
     deps=[backup_export],
     code_version="1",
     kinds={"python", "postgres", "s3"},
-    pool="restore_drill",
+    pool=pools.RESTORE_DRILL,
     group=GROUP,
     module="greenlang_vectors.backup.drill",
 )

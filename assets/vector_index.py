@@ -11,10 +11,11 @@ from greenlang_vectors.settings import Settings
 from greenlang_vectors.stages.vector_index import build_indexes
 from greenlang_vectors.store.collections import get
 from greenlang_vectors.store.database import Database
+from resources import pools
 from resources.progress import StageProgress
 
 
-@stage_asset(deps=[embeddings], code_version="1", kinds={"postgres"}, pool="index_build")
+@stage_asset(deps=[embeddings], code_version="1", kinds={"postgres"}, pool=pools.INDEX_BUILD)
 def vector_index(
     context: dg.AssetExecutionContext,
     database: dg.ResourceParam[Database],

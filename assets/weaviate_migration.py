@@ -14,10 +14,10 @@ from greenlang_vectors.store import weaviate_migrations, weaviate_verifications
 from greenlang_vectors.store.database import Database
 from greenlang_vectors.store.identity import identifier
 from greenlang_vectors.store.weaviate_migrations import NotUnderWay
+from resources import pools
 from resources.progress import StageProgress
 
 GROUP = "weaviate"
-POOL = "weaviate_backfill"
 
 weaviate_steps = dg.AssetSpec(
     "weaviate_steps",
@@ -50,7 +50,7 @@ def _skipped(context: dg.AssetExecutionContext, why: str) -> dg.MaterializeResul
 @stage_asset(
     code_version="1",
     kinds={"python", "postgres", "weaviate"},
-    pool=POOL,
+    pool=pools.WEAVIATE_BACKFILL,
     group=GROUP,
     module="greenlang_vectors.migration.backfill",
 )

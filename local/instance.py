@@ -20,6 +20,7 @@ from greenlang_vectors.errors import DatabaseUnavailable
 from greenlang_vectors.settings import PROJECT_ROOT, Settings
 from greenlang_vectors.store import embedded
 from greenlang_vectors.store.database import ensure_database
+from resources import pools
 from resources.run_storage import URL
 
 DATABASE_NAME = "dagster"
@@ -52,9 +53,11 @@ def prepare_home(settings: Settings) -> Path:
 
 
 def open_instance(home: Path) -> dg.DagsterInstance:
-    """The instance of a home, for runs in this process."""
+    """The instance of a home, for runs in this process; it knows every pool."""
     reference = InstanceRef.from_dir(str(home), overrides={"compute_logs": NO_OUTPUT_CAPTURE})
-    return dg.DagsterInstance.from_ref(reference)
+    instance = dg.DagsterInstance.from_ref(reference)
+    pools.make_known(instance)
+    return instance
 
 
 def process_tag(process: psutil.Process | None = None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -119,9 +120,20 @@ def connect(database: Database) -> Iterator[Connect]:
 
     yield as_login
     with database.connect() as connection:
-        for login, tenant in opened.items():
+        for tenant in opened.values():
             tenant.close()
+        wait_until_gone(connection, list(opened))
+        for login in opened:
             roles.drop_login(connection, login)
+
+
+def wait_until_gone(connection: psycopg.Connection, logins: list[str]) -> None:
+    """Wait for the servers of closed connections, which clear away what was temporary."""
+    until = time.monotonic() + 30
+    here = "SELECT FROM pg_stat_activity WHERE usename = ANY(%s)"
+    while connection.execute(here, [logins]).fetchone() is not None:
+        assert time.monotonic() < until
+        time.sleep(0.05)
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ import pytest
 
 from greenlang_vectors.definitions import defs
 from greenlang_vectors.quality.checks import CHECKS
+from resources import pools
 
 GRAPH = {
     "documents": (set(), None),
@@ -110,6 +111,16 @@ def test_every_asset_says_what_it_is(assets: list[dg.AssetsDefinition]) -> None:
         if asset.key.to_user_string() not in AURORA:  # of a whole cluster
             assert spec.partitions_def == dg.DynamicPartitionsDefinition(name="namespace")
         assert spec.automation_condition is None  # schedules and sensors ask for whole runs
+
+
+def test_every_pool_is_made_known_before_runs_ask_for_it(assets: list[dg.AssetsDefinition]) -> None:
+    used = {pool for each in assets for pool in each.op.pools}
+    assert used == {*pools.POOLS}
+    limits = {"concurrency": {"pools": {"default_limit": 1}}}
+    with dg.instance_for_test(overrides=limits) as instance:
+        pools.make_known(instance)
+        assert instance.event_log_storage.get_concurrency_keys() >= {*pools.POOLS}
+        pools.make_known(instance)
 
 
 def test_every_check_of_the_library_is_an_asset_check_of_a_partition() -> None:
