@@ -7,9 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 
-import numpy as np
 import psycopg
-from numpy.typing import NDArray
 
 from greenlang_vectors.embedding.embedders import Embedders
 from greenlang_vectors.errors import DatabaseUnavailable, GreenLangError
@@ -21,9 +19,8 @@ from greenlang_vectors.migration.remembered import Remembered
 from greenlang_vectors.migration.shadow import Shadowed, ShadowReads
 from greenlang_vectors.migration.weaviate_filters import NotSayable
 from greenlang_vectors.migration.weaviate_side import WeaviateSide
-from greenlang_vectors.search import filters
 from greenlang_vectors.search.engine import SearchEngine
-from greenlang_vectors.search.log import LoggedSearch, SearchLog
+from greenlang_vectors.search.log import SearchLog, answered
 from greenlang_vectors.search.model import SearchAnswer, SearchRequest
 from greenlang_vectors.settings import Settings
 from greenlang_vectors.store.database import Database
@@ -122,7 +119,8 @@ class MigratingSearch:
         except (WeaviateUnavailable, WeaviateRefused) as error:
             self._note_failure(move, request, "weaviate", error)
             return self._instead(move, request, user, error)
-        self._note(request, vector, answer, user)
+        if self._log is not None:
+            self._log.record(answered(request, answer, vector, user))
         asked = request if vector is None else replace(request, vector=vector)
         self._compare(move, request, answer, False, partial(self._shadow_engine.search, asked))
         return answer
@@ -163,29 +161,3 @@ class MigratingSearch:
         if move.compared:
             read = ShadowRead(move.namespace, move.share, side == "pgvector", request.mode)
             self._shadows.compare(shadow.failed(read, side, error))
-
-    def _note(
-        self,
-        request: SearchRequest,
-        vector: NDArray[np.float32] | None,
-        answer: SearchAnswer,
-        user: str | None,
-    ) -> None:
-        if self._log is None:
-            return
-        self._log.record(
-            LoggedSearch(
-                namespace=request.namespace,
-                collection=answer.collection,
-                mode=request.mode,
-                query_text=request.query,
-                query_vector=vector,
-                filter=None if request.filter is None else filters.as_json(request.filter),
-                top_k=request.top_k,
-                threshold=request.threshold,
-                returned=answer.returned,
-                plan=answer.plan,
-                latency_ms=answer.search_ms,
-                user=user,
-            )
-        )

@@ -15,7 +15,7 @@ from psycopg import IsolationLevel
 
 from greenlang_vectors.embedding.embedders import Embedders
 from greenlang_vectors.errors import ModelUnavailable, UnknownCollection, UsageError
-from greenlang_vectors.search import cursor, filters, ordering, passages
+from greenlang_vectors.search import cursor, ordering, passages
 from greenlang_vectors.search.arms import (
     Ranking,
     by_vector,
@@ -26,7 +26,7 @@ from greenlang_vectors.search.arms import (
 )
 from greenlang_vectors.search.cursor import Seen
 from greenlang_vectors.search.hits import Hit, Key, eligible
-from greenlang_vectors.search.log import LoggedSearch, SearchLog
+from greenlang_vectors.search.log import SearchLog, answered, failed
 from greenlang_vectors.search.model import SearchAnswer, SearchRequest
 from greenlang_vectors.search.passages import CollectionChanged, Passage
 from greenlang_vectors.search.questions import Asked, Questions
@@ -96,7 +96,8 @@ class SearchEngine:
         except UsageError:
             raise
         except Exception as error:
-            self._note_failure(request, error, time.perf_counter() - began, user)
+            if self._log is not None:
+                self._log.record(failed(request, error, time.perf_counter() - began, user))
             raise
 
     def _search(self, request: SearchRequest, user: str | None) -> SearchAnswer:
@@ -223,48 +224,9 @@ class SearchEngine:
     def _note(
         self, request: SearchRequest, asked: Asked | None, answer: SearchAnswer, user: str | None
     ) -> None:
-        if self._log is None:
-            return
-        self._log.record(
-            LoggedSearch(
-                namespace=request.namespace,
-                collection=answer.collection,
-                mode=request.mode,
-                query_text=request.query,
-                query_vector=None if asked is None else asked.made_vector,
-                filter=None if request.filter is None else filters.as_json(request.filter),
-                top_k=request.top_k,
-                threshold=request.threshold,
-                returned=answer.returned,
-                plan=answer.plan,
-                latency_ms=answer.search_ms,
-                user=user,
-            )
-        )
-
-    def _note_failure(
-        self, request: SearchRequest, error: Exception, seconds: float, user: str | None
-    ) -> None:
-        """Availability is reckoned from the log (PRD 14.1): what failed stands in it, too."""
-        if self._log is None:
-            return
-        self._log.record(
-            LoggedSearch(
-                namespace=request.namespace,
-                collection=None,
-                mode=request.mode,
-                query_text=request.query,
-                query_vector=None,
-                filter=None if request.filter is None else filters.as_json(request.filter),
-                top_k=request.top_k,
-                threshold=request.threshold,
-                returned=0,
-                plan="",
-                latency_ms=seconds * 1000,
-                user=user,
-                failure=type(error).__name__[:60],
-            )
-        )
+        if self._log is not None:
+            vector = None if asked is None else asked.made_vector
+            self._log.record(answered(request, answer, vector, user))
 
 
 def _deepened(asked: Asked, seen: Seen, rank: Callable[[int], Ranking]) -> Ranking:

@@ -9,15 +9,19 @@ import threading
 from collections import deque
 from contextlib import closing
 
+import numpy as np
 import psycopg
+from numpy.typing import NDArray
 
 from greenlang_vectors.errors import DatabaseUnavailable
+from greenlang_vectors.search import filters
+from greenlang_vectors.search.model import SearchAnswer, SearchRequest
 from greenlang_vectors.settings import Settings
 from greenlang_vectors.store import search_logs
 from greenlang_vectors.store.database import Database
 from greenlang_vectors.store.search_logs import LoggedSearch
 
-__all__ = ["LoggedSearch", "SearchLog"]
+__all__ = ["LoggedSearch", "SearchLog", "answered", "failed"]
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +30,9 @@ CAPACITY = 10_000
 
 BATCH = 200
 """Searches written in one transaction."""
+
+FAILURE_CHARACTERS = 60
+"""Of the name of an error, as its column holds."""
 
 FLUSH_SECONDS = 1.0
 MOST_SECONDS_BETWEEN_TRIES = 30.0
@@ -38,6 +45,64 @@ _PASSES = (
     psycopg.errors.ReadOnlySqlTransaction,
 )
 """A database that is down, or that a failover left read-only for a while."""
+
+
+def answered(
+    request: SearchRequest,
+    answer: SearchAnswer,
+    query_vector: NDArray[np.float32] | None,
+    user: str | None,
+) -> LoggedSearch:
+    """The entry of a search that was answered."""
+    return _entry(
+        request,
+        user,
+        collection=answer.collection,
+        query_vector=query_vector,
+        returned=answer.returned,
+        plan=answer.plan,
+        latency_ms=answer.search_ms,
+    )
+
+
+def failed(
+    request: SearchRequest, error: Exception, seconds: float, user: str | None
+) -> LoggedSearch:
+    """The entry of a search that failed by no fault of whoever asked, after so many seconds.
+
+    Availability is reckoned from the log (PRD 14.1): what failed stands in it, too.
+    """
+    return _entry(
+        request, user, latency_ms=seconds * 1000, failure=type(error).__name__[:FAILURE_CHARACTERS]
+    )
+
+
+def _entry(
+    request: SearchRequest,
+    user: str | None,
+    *,
+    latency_ms: float,
+    collection: str | None = None,
+    query_vector: NDArray[np.float32] | None = None,
+    returned: int = 0,
+    plan: str = "",
+    failure: str | None = None,
+) -> LoggedSearch:
+    return LoggedSearch(
+        namespace=request.namespace,
+        collection=collection,
+        mode=request.mode,
+        query_text=request.query,
+        query_vector=query_vector,
+        filter=None if request.filter is None else filters.as_json(request.filter),
+        top_k=request.top_k,
+        threshold=request.threshold,
+        returned=returned,
+        plan=plan,
+        latency_ms=latency_ms,
+        user=user,
+        failure=failure,
+    )
 
 
 class SearchLog:
