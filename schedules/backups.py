@@ -7,9 +7,10 @@ import dagster as dg
 
 from assets.backup_export import backup_export
 from assets.restore_drill import restore_drill
-from assets.stage import NAMESPACES, explained
+from assets.stage import explained
 from greenlang_vectors.settings import Settings
 from greenlang_vectors.store.database import Database
+from schedules.runs import of_each_namespace
 
 back_up = dg.define_asset_job(
     "back_up",
@@ -67,7 +68,7 @@ def prune_exports() -> None:
 )
 def daily_exports(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
     """An export of each namespace (PRD 12.1)."""
-    yield from _of_each_namespace(context)
+    yield from of_each_namespace(context)
 
 
 @dg.schedule(
@@ -78,7 +79,7 @@ def daily_exports(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunReque
 )
 def daily_drills(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
     """A restore drill of each namespace's newest export."""
-    yield from _of_each_namespace(context)
+    yield from of_each_namespace(context)
 
 
 daily_pruning = dg.ScheduleDefinition(
@@ -89,11 +90,6 @@ daily_pruning = dg.ScheduleDefinition(
     description="Exports that are older than they are kept are deleted.",
     default_status=dg.DefaultScheduleStatus.RUNNING,
 )
-
-
-def _of_each_namespace(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
-    for name in NAMESPACES.get_partition_keys(dynamic_partitions_store=context.instance):
-        yield dg.RunRequest(run_key=name, partition_key=name)
 
 
 BACKUP_SCHEDULES = [daily_exports, daily_drills, daily_pruning]

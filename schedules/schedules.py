@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from assets.stage import NAMESPACES
 from schedules.jobs import housekeeping, ingest
+from schedules.runs import of_each_namespace
 
 
 @dg.schedule(
@@ -16,8 +16,7 @@ from schedules.jobs import housekeeping, ingest
 )
 def daily_refresh(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
     """A run for each namespace; unchanged documents cost next to nothing."""
-    for name in NAMESPACES.get_partition_keys(dynamic_partitions_store=context.instance):
-        yield dg.RunRequest(run_key=name, partition_key=name)
+    yield from of_each_namespace(context)
 
 
 daily_housekeeping = dg.ScheduleDefinition(
