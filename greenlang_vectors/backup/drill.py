@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import cast
 
 import psycopg
 
@@ -25,7 +24,7 @@ from greenlang_vectors.progress import Progress, silent
 from greenlang_vectors.quality.recall import Questions, Truth
 from greenlang_vectors.quality.workload import SEED, sample_vectors
 from greenlang_vectors.settings import Settings
-from greenlang_vectors.store import collections, leaves, namespaces, segments
+from greenlang_vectors.store import collections, leaves, namespaces, schema, segments
 from greenlang_vectors.store.cell_training import CONFIDENCE
 from greenlang_vectors.store.collections import Collection
 from greenlang_vectors.store.database import Database
@@ -97,7 +96,7 @@ def _prove(
 ) -> _Found:
     with scratch_database(database, settings) as scratch:
         with scratch.connection() as connection:
-            server, pgvector = _versions(connection)
+            server, pgvector = schema.versions(connection)
         try:
             report = restore(
                 scratch, location, manifest.export, settings=settings, progress=progress
@@ -113,16 +112,6 @@ def _prove(
         if not each.kept
     ]
     return _Found(report, server, pgvector, recalls, "; ".join(low) or None)
-
-
-def _versions(connection: psycopg.Connection) -> tuple[str, str]:
-    row = connection.execute(
-        """
-        SELECT current_setting('server_version'),
-               (SELECT extversion FROM pg_extension WHERE extname = 'vector')
-        """
-    ).fetchone()
-    return cast("tuple[str, str]", row)
 
 
 def recalls_of(

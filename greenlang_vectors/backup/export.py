@@ -275,13 +275,7 @@ class _Work:
         self, tables: Sequence[ExportedTable], program: Program, settings: Settings
     ) -> Manifest:
         connection, namespace = self._connection, self._namespace
-        row = connection.execute(
-            """
-            SELECT current_setting('server_version'),
-                   (SELECT extversion FROM pg_extension WHERE extname = 'vector')
-            """
-        ).fetchone()
-        server, pgvector = cast("tuple[str, str]", row)
+        server, pgvector = schema.versions(connection)
         keys = data_keys.of_namespace(connection, namespace)
         return Manifest(
             export=self._id,

@@ -214,10 +214,7 @@ def _shared(connection: psycopg.Connection, leaf: Leaf | None) -> list[SharedTab
 
 
 def _check_versions(connection: psycopg.Connection, manifest: Manifest) -> None:
-    row = connection.execute(
-        "SELECT extversion FROM pg_extension WHERE extname = 'vector'"
-    ).fetchone()
-    (pgvector,) = cast("tuple[str]", row)
+    pgvector = schema.versions(connection).pgvector
     current, major = schema.current(connection), connection.info.server_version // 10000
     if current != manifest.schema_version:
         raise UsageError(

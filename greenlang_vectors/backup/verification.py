@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,7 +9,7 @@ from pathlib import Path
 
 from greenlang_vectors.backup.errors import ExportDamaged
 from greenlang_vectors.backup.manifest import DUMP, ROWS, ExportedObject, Manifest, key
-from greenlang_vectors.lifecycle.location import Location
+from greenlang_vectors.lifecycle.location import Hashed, Location
 from greenlang_vectors.progress import Progress, silent
 
 Object = Callable[[str], Path | None]
@@ -81,12 +80,10 @@ def _checked(location: Location, manifest: Manifest, each: ExportedObject) -> It
     blocks = location.stream(key(manifest.export, each.name))
     if blocks is None:
         raise ExportDamaged(manifest.export, f"{each.name} is missing")
-    sha256, size = hashlib.sha256(), 0
-    for block in blocks:
-        sha256.update(block)
-        size += len(block)
-        yield block
+    hashed = Hashed(blocks)
+    yield from hashed
+    size, sha256 = hashed.result.size_bytes, hashed.result.sha256
     if size != each.size_bytes:
         raise ExportDamaged(manifest.export, f"{each.name} has {size} bytes, not {each.size_bytes}")
-    if sha256.hexdigest() != each.sha256:
+    if sha256 != each.sha256:
         raise ExportDamaged(manifest.export, f"{each.name} does not match its SHA-256")

@@ -12,7 +12,6 @@ import logging
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import cast
 
 import psycopg
 
@@ -203,13 +202,7 @@ class _Work:
         )
 
     def _manifest(self) -> Manifest:
-        row = self._connection.execute(
-            """
-            SELECT (SELECT extversion FROM pg_extension WHERE extname = 'vector'),
-                   current_setting('server_version')
-            """
-        ).fetchone()
-        pgvector, server = cast("tuple[str, str]", row)
+        server, pgvector = schema.versions(self._connection)
         return Manifest(
             archive=self._id,
             namespace=self._leaf.namespace,

@@ -118,7 +118,7 @@ class Location:
             LocationUnavailable: it cannot be written, or is not read back as it was written.
             Exception: what the blocks raised.
         """
-        written = _Hashed(blocks)
+        written = Hashed(blocks)
         try:
             with self._named(key):
                 if self._folder is None:
@@ -196,7 +196,7 @@ class Location:
         blocks = self.stream(key)
         if blocks is None:
             return None
-        read = _Hashed(blocks)
+        read = Hashed(blocks)
         for _ in read:
             pass
         return read.result
@@ -213,7 +213,7 @@ class Location:
             ) from error
 
 
-class _Hashed:
+class Hashed:
     """Blocks that are counted and hashed as they pass; what broke them is kept.
 
     The client that uploads turns any error of its input into one of its own.

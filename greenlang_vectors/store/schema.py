@@ -6,12 +6,31 @@ Alembic applies them; it is imported only when there is something to apply.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple, cast
 
 import psycopg
 
 from greenlang_vectors.store.locks import exclusive
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+class Versions(NamedTuple):
+    """What a database runs on, as PostgreSQL says it."""
+
+    server: str
+    pgvector: str
+
+
+def versions(connection: psycopg.Connection) -> Versions:
+    """The versions of the server and of its extension `vector`."""
+    row = connection.execute(
+        """
+        SELECT current_setting('server_version'),
+               (SELECT extversion FROM pg_extension WHERE extname = 'vector')
+        """
+    ).fetchone()
+    return Versions(*cast("tuple[str, str]", row))
 
 
 def head() -> str:
