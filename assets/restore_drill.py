@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import dagster as dg
 from dagster_shared.utils.warnings import PreviewWarning
@@ -14,6 +15,9 @@ from greenlang_vectors.settings import Settings
 from greenlang_vectors.store.database import Database
 from resources import pools
 from resources.progress import StageProgress
+
+if TYPE_CHECKING:
+    from greenlang_vectors.backup.exports import Export
 
 RTO_OF_ONE = timedelta(minutes=30)
 RTO_OF_ALL = timedelta(hours=2)
@@ -47,20 +51,19 @@ def restore_drill(
     Every count and checksum, the versions, and recall@10 of every collection. Only then does an
     export count as good; the time the restore took is the measured RTO.
     """
-    from greenlang_vectors.backup import drill, exports  # noqa: PLC0415
+    from greenlang_vectors.backup import drill  # noqa: PLC0415
     from greenlang_vectors.lifecycle.location import open_location  # noqa: PLC0415
 
-    location = open_location(settings.backup_location)
-    whole = [
-        each
-        for each in exports.list_exports(location, context.partition_key)
-        if each.state != "unfinished"
-    ]
+    whole = _ended(_exports_of(context.partition_key, settings))
     if not whole:
         context.log.info("%s has no export yet; nothing was proven.", context.partition_key)
         return dg.MaterializeResult(metadata={"dagster/row_count": 0})
     held = drill.drill(
-        database, location, whole[-1].id, settings=settings, progress=progress.listener(context)
+        database,
+        open_location(settings.backup_location),
+        whole[-1].id,
+        settings=settings,
+        progress=progress.listener(context),
     )
     return dg.MaterializeResult(
         metadata={
@@ -95,14 +98,8 @@ with warnings.catch_warnings():
         context: dg.AssetCheckExecutionContext, settings: dg.ResourceParam[Settings]
     ) -> dg.AssetCheckResult:
         """What the newest drill found, as it is kept beside the export."""
-        from greenlang_vectors.backup import exports  # noqa: PLC0415
-        from greenlang_vectors.lifecycle.location import open_location  # noqa: PLC0415
-
         with explained(context):
-            known = exports.list_exports(
-                open_location(settings.backup_location), context.partition_key
-            )
-        whole = [each for each in known if each.state != "unfinished"]
+            whole = _ended(_exports_of(context.partition_key, settings))
         if not whole:
             return dg.AssetCheckResult(passed=True, description="There is no export yet.")
         newest = whole[-1]
@@ -154,13 +151,8 @@ with warnings.catch_warnings():
         context: dg.AssetCheckExecutionContext, settings: dg.ResourceParam[Settings]
     ) -> dg.AssetCheckResult:
         """The age of what can be relied on."""
-        from greenlang_vectors.backup import exports  # noqa: PLC0415
-        from greenlang_vectors.lifecycle.location import open_location  # noqa: PLC0415
-
         with explained(context):
-            known = exports.list_exports(
-                open_location(settings.backup_location), context.partition_key
-            )
+            known = _exports_of(context.partition_key, settings)
         good = [each for each in known if each.state == "good"]
         if not good:
             return dg.AssetCheckResult(
@@ -177,6 +169,18 @@ with warnings.catch_warnings():
             description=f"The newest proven export, {newest.id}, is {hours:.1f} hours old.",
             metadata={"age_hours": hours, "export": newest.id},
         )
+
+
+def _exports_of(namespace: str, settings: Settings) -> "list[Export]":
+    from greenlang_vectors.backup import exports  # noqa: PLC0415
+    from greenlang_vectors.lifecycle.location import open_location  # noqa: PLC0415
+
+    return exports.list_exports(open_location(settings.backup_location), namespace)
+
+
+def _ended(known: "list[Export]") -> "list[Export]":
+    """Those that no kill cut short, damaged ones among them."""
+    return [each for each in known if each.state != "unfinished"]
 
 
 def _because(problem: str | None) -> str:

@@ -19,7 +19,7 @@ from greenlang_vectors.store.collection_locks import changing
 from greenlang_vectors.store.encryption import administration, data_keys
 from greenlang_vectors.store.leaves import Leaf
 from greenlang_vectors.store.locks import exclusive_transaction
-from greenlang_vectors.store.namespaces import partition
+from greenlang_vectors.store.namespaces import make_partitions, partition
 
 REGISTRY = "namespaces"
 
@@ -52,7 +52,7 @@ def exchange_namespace(connection: psycopg.Connection, staging: Staging) -> None
                 sql.SQL("DROP TABLE IF EXISTS {} CASCADE").format(sql.Identifier("public", name))
             )
         _attach(connection, staging)
-        _make_missing(connection, namespace)
+        make_partitions(connection, namespace)  # of what an export leaves out
         _advance(connection, namespace, "p")
         if data_keys.of_namespace(connection, namespace):
             administration.refuse_clear_text(connection, namespace)
@@ -191,20 +191,6 @@ def _remove_strangers(connection: psycopg.Connection, leaf: Leaf) -> int:
         ).format(sql.Identifier(SCHEMA, leaf.name)),
         [leaf.namespace],
     ).rowcount
-
-
-def _make_missing(connection: psycopg.Connection, namespace: str) -> None:
-    """Give the namespace the partitions that an export leaves out."""
-    roots = connection.execute(
-        "SELECT relname FROM namespaced_tables() AS found JOIN pg_class c ON c.oid = found"
-        " WHERE relkind = 'p'"
-    ).fetchall()
-    for (root,) in roots:
-        connection.execute(
-            sql.SQL("CREATE TABLE IF NOT EXISTS {} PARTITION OF {} FOR VALUES IN ({})").format(
-                partition(root, namespace), sql.Identifier(root), sql.Literal(namespace)
-            )
-        )
 
 
 def _advance(connection: psycopg.Connection, namespace: str, kind: str) -> None:

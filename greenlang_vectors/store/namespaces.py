@@ -207,7 +207,8 @@ def partition(table: str, namespace: str) -> sql.Identifier:
     return sql.Identifier(identifier(f"{table}_{namespace}"))
 
 
-def _create_partitions(connection: psycopg.Connection, name: str) -> None:
+def make_partitions(connection: psycopg.Connection, name: str) -> None:
+    """Make the partitions that the namespace lacks, bare of what belongs to them."""
     for table in PARTITIONED_TABLES:
         connection.execute(
             sql.SQL("CREATE TABLE IF NOT EXISTS {} PARTITION OF {} FOR VALUES IN ({}) {}").format(
@@ -219,6 +220,10 @@ def _create_partitions(connection: psycopg.Connection, name: str) -> None:
                 ),
             )
         )
+
+
+def _create_partitions(connection: psycopg.Connection, name: str) -> None:
+    make_partitions(connection, name)
     audit.watch(connection, partition("vector_embeddings", name))
     chunks, documents = partition("document_chunks", name), partition("documents", name)
     constraint = "chunk_has_document"
