@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -23,6 +25,7 @@ from greenlang_vectors.embedding.embedder import Embedder
 from greenlang_vectors.embedding.embedders import Embedders
 from greenlang_vectors.embedding.models import PACKAGED_MODEL, resolve_model
 from greenlang_vectors.embedding.opening import open_embedder
+from greenlang_vectors.lifecycle.location import Location, open_location
 from greenlang_vectors.settings import get_settings
 from greenlang_vectors.store import chunks, documents, embeddings, leaves, namespaces
 from greenlang_vectors.store.database import Database
@@ -70,6 +73,7 @@ class Result:
 Cli = Callable[..., Result]
 
 AddDocument = Callable[[psycopg.Connection, str, str, Sequence[str]], UUID]
+Launch = Callable[..., subprocess.Popen[str]]
 
 
 def cut(passages: Sequence[str]) -> list[Chunk]:
@@ -98,6 +102,41 @@ def cli(
 
     yield run
     get_settings.cache_clear()
+
+
+@pytest.fixture
+def launch(data_dir: Path, repository: Path) -> Iterator[Launch]:
+    """Starts the command line in a process of its own, over the database of this URL."""
+    running: list[subprocess.Popen[str]] = []
+
+    def run(url: str, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+        own = {"GREENLANG_DATABASE_URL": url, "GREENLANG_DATA_DIR": str(data_dir)}
+        process = subprocess.Popen(
+            [sys.executable, "-m", "greenlang_vectors", *arguments],
+            cwd=repository,
+            env={**os.environ, **own, **environment},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        running.append(process)
+        return process
+
+    yield run
+    for process in running:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """The folder that is a test's backup location."""
+    return tmp_path / "backups"
+
+
+@pytest.fixture
+def location(folder: Path) -> Location:
+    return open_location(str(folder))
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,6 @@ import pytest
 from psycopg import sql
 
 from greenlang_vectors.errors import ExtractionError
-from greenlang_vectors.lifecycle.location import Location, open_location
 from greenlang_vectors.settings import Settings
 from greenlang_vectors.store import dead_letters, embeddings, leaves, namespaces
 from greenlang_vectors.store.database import Database
@@ -93,16 +92,6 @@ def filled(database: Database, add_document: AddDocument) -> Filled:
     """A namespace beside another one, of which nothing may be exported."""
     fill(database, "csrd_other", add_document)
     return fill(database, "csrd", add_document)
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "backups"
-
-
-@pytest.fixture
-def location(folder: Path) -> Location:
-    return open_location(str(folder))
 
 
 @pytest.fixture

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import socket
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
 from threading import Thread
 from typing import Any
 from urllib.error import HTTPError
@@ -22,42 +18,20 @@ import pytest
 from greenlang_vectors.store import namespaces
 from greenlang_vectors.store.database import Database
 
-from ..conftest import Cli
+from ..conftest import Cli, Launch
 
 pytestmark = pytest.mark.integration
 
-Start = Callable[..., subprocess.Popen[str]]
-
 
 @pytest.fixture
-def start(database: Database, data_dir: Path, repository: Path) -> Iterator[Start]:
+def start(database: Database, launch: Launch) -> Launch:
     """Starts `greenlang-vectors serve` over the test's database, in a process of its own.
 
     Its model is not on this machine: it serves what needs none.
     """
-    running: list[subprocess.Popen[str]] = []
-
-    def run(*arguments: str) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "greenlang_vectors", "serve", *arguments],
-            cwd=repository,
-            env={
-                **os.environ,
-                "GREENLANG_DATABASE_URL": database.url,
-                "GREENLANG_DATA_DIR": str(data_dir),
-                "GREENLANG_EMBEDDING_MODEL": "none",
-            },
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        running.append(process)
-        return process
-
-    yield run
-    for process in running:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
+    return lambda *arguments: launch(
+        database.url, "serve", *arguments, GREENLANG_EMBEDDING_MODEL="none"
+    )
 
 
 def address_of(process: subprocess.Popen[str]) -> str:
@@ -149,7 +123,7 @@ def test_a_taken_port_is_one_line(cli: Cli) -> None:
     assert "in use" in refused.err
 
 
-def test_it_asks_for_keys_and_ends_when_told(start: Start, cli: Cli) -> None:
+def test_it_asks_for_keys_and_ends_when_told(start: Launch, cli: Cli) -> None:
     key = cli("api-keys", "create", "x", "--all-namespaces", "--json").json["key"]
     process = start("--port", "0")
     url = address_of(process)
@@ -163,7 +137,7 @@ def test_it_asks_for_keys_and_ends_when_told(start: Start, cli: Cli) -> None:
     assert key.split("_", 2)[2] not in said
 
 
-def test_ctrl_c_ends_it_without_a_traceback(start: Start) -> None:
+def test_ctrl_c_ends_it_without_a_traceback(start: Launch) -> None:
     process = start("--port", "0", "--no-auth")
     assert asked(f"{address_of(process)}/healthz") == 200
     process.send_signal(signal.SIGINT)
@@ -174,7 +148,7 @@ def test_ctrl_c_ends_it_without_a_traceback(start: Start) -> None:
     assert said.rstrip().endswith("Error: Interrupted.")
 
 
-def test_a_request_that_runs_is_answered_before_it_ends(start: Start, database: Database) -> None:
+def test_a_request_that_runs_is_answered_before_it_ends(start: Launch, database: Database) -> None:
     """The request waits for a lock; the signal comes; the lock goes; the answer is whole."""
     process = start("--port", "0", "--no-auth")
     url = address_of(process)

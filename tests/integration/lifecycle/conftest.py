@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from pathlib import Path
 from uuid import UUID
 
 import psycopg
 import pytest
 
 from greenlang_vectors.lifecycle import archive
-from greenlang_vectors.lifecycle.location import Location, open_location
 from greenlang_vectors.store.database import Database
 from greenlang_vectors.store.leaves import Leaf
 
@@ -27,16 +25,6 @@ def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """A few rows take several pages and parts."""
     monkeypatch.setattr(archive, "PAGE_ROWS", 4)
     monkeypatch.setattr(archive, "PART_BYTES", 3000)
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "backups"
-
-
-@pytest.fixture
-def location(folder: Path) -> Location:
-    return open_location(str(folder))
 
 
 @pytest.fixture

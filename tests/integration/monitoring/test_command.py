@@ -2,48 +2,25 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import socket
 import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
 
 from greenlang_vectors.store.database import Database
 
-from ..conftest import Cli
+from ..conftest import Cli, Launch
 
 pytestmark = pytest.mark.integration
 
-Start = Callable[[str], subprocess.Popen[str]]
-
 
 @pytest.fixture
-def start(data_dir: Path, repository: Path) -> Iterator[Start]:
+def start(launch: Launch) -> Launch:
     """Starts the exporter of a database on a port of its own."""
-    running: list[subprocess.Popen[str]] = []
-
-    def run(url: str) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "greenlang_vectors", "metrics", "serve", "--port", "0"],
-            cwd=repository,
-            env={**os.environ, "GREENLANG_DATABASE_URL": url, "GREENLANG_DATA_DIR": str(data_dir)},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        running.append(process)
-        return process
-
-    yield run
-    for process in running:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
+    return lambda url: launch(url, "metrics", "serve", "--port", "0")
 
 
 def scraped(process: subprocess.Popen[str]) -> str:
@@ -57,7 +34,7 @@ def scraped(process: subprocess.Popen[str]) -> str:
     raise AssertionError(f"it ended with {process.wait()}")
 
 
-def test_it_serves_until_it_is_told_to_stop(database: Database, start: Start) -> None:
+def test_it_serves_until_it_is_told_to_stop(database: Database, start: Launch) -> None:
     process = start(database.url)
     said = scraped(process)
     assert "greenlang_vectors_up 1.0" in said
@@ -66,7 +43,7 @@ def test_it_serves_until_it_is_told_to_stop(database: Database, start: Start) ->
     assert process.wait(timeout=10) == 0
 
 
-def test_it_serves_while_the_database_is_down(start: Start) -> None:
+def test_it_serves_while_the_database_is_down(start: Launch) -> None:
     password = "never-to-be-seen"  # noqa: S105
     process = start(f"postgresql://nobody:{password}@127.0.0.1:1/nowhere")
     said = scraped(process)
