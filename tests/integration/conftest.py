@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -102,6 +103,15 @@ def cli(
 
     yield run
     get_settings.cache_clear()
+
+
+def wait_until_gone(connection: psycopg.Connection, logins: list[str]) -> None:
+    """Wait for the servers of closed connections, which clear away what was temporary."""
+    until = time.monotonic() + 30
+    here = "SELECT FROM pg_stat_activity WHERE usename = ANY(%s)"
+    while connection.execute(here, [logins]).fetchone() is not None:
+        assert time.monotonic() < until
+        time.sleep(0.05)
 
 
 @pytest.fixture

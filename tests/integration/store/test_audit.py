@@ -22,6 +22,8 @@ from greenlang_vectors.store.identity import embedding_ids
 from greenlang_vectors.store.leaves import Leaf
 from greenlang_vectors.store.writing import EmbeddingRow
 
+from ..conftest import wait_until_gone
+
 pytestmark = pytest.mark.integration
 
 AddDocument = Callable[[psycopg.Connection, str, str, Sequence[str]], UUID]
@@ -342,8 +344,10 @@ def login(database: Database, leaf: Leaf) -> Iterator[Login]:
 
     yield connect
     with database.connect() as connection:
-        for name, opened in made:
+        for _, opened in made:
             opened.close()
+        wait_until_gone(connection, [name for name, _ in made])
+        for name, _ in made:
             roles.drop_login(connection, name)
 
 

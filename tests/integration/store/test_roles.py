@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -20,6 +19,8 @@ from greenlang_vectors.errors import UnknownNamespace, UsageError
 from greenlang_vectors.store import embedded, leaves, namespaces, roles, schema
 from greenlang_vectors.store.database import Database
 from greenlang_vectors.store.leaves import Leaf
+
+from ..conftest import wait_until_gone
 
 pytestmark = pytest.mark.integration
 
@@ -125,15 +126,6 @@ def connect(database: Database) -> Iterator[Connect]:
         wait_until_gone(connection, list(opened))
         for login in opened:
             roles.drop_login(connection, login)
-
-
-def wait_until_gone(connection: psycopg.Connection, logins: list[str]) -> None:
-    """Wait for the servers of closed connections, which clear away what was temporary."""
-    until = time.monotonic() + 30
-    here = "SELECT FROM pg_stat_activity WHERE usename = ANY(%s)"
-    while connection.execute(here, [logins]).fetchone() is not None:
-        assert time.monotonic() < until
-        time.sleep(0.05)
 
 
 @pytest.fixture(scope="module")
