@@ -128,11 +128,11 @@ class Dump:
 
 def _rows(blocks: Iterator[bytes]) -> Iterator[bytes]:
     """The blocks up to the line that ends COPY's input; what follows it is short."""
-    held, start = b"\n", 1
+    held = b""
     for block in blocks:
-        held += block
-        if len(held) > TAIL_BYTES:
-            yield held[start:-TAIL_BYTES]
-            held, start = held[-TAIL_BYTES:], 0
-    end = held.rfind(_END_OF_ROWS)
-    yield held[start : end + 1]
+        if len(block) > TAIL_BYTES:
+            yield held
+            held = block
+        else:
+            held += block
+    yield held[: (b"\n" + held).rfind(_END_OF_ROWS)]

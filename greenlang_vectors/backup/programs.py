@@ -107,7 +107,12 @@ def output(
     command = [str(program.path), *arguments, *([f"--dbname={left}"] if left else [])]
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen(  # noqa: S603 - a program of the settings
-            command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=said
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=said,
+            pipesize=BLOCK_BYTES,
         )
         with process:
             try:

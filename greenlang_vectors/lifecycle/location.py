@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from io import RawIOBase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -151,10 +152,12 @@ class Location:
         """
         with self._named(key):
             try:
+                if self._folder is not None:
+                    return self._blocks(key, _read((self._folder / key).open("rb", buffering=0)))
                 found = obstore.get(self._store, key)
             except FileNotFoundError:
                 return None
-        return self._blocks(key, found.stream(BLOCK_BYTES))
+        return self._blocks(key, (bytes(block) for block in found.stream(BLOCK_BYTES)))
 
     def path(self, key: str) -> Path | None:
         """The file of an object, where the location is a folder."""
@@ -187,10 +190,9 @@ class Location:
             with self._named(keys[0]):
                 obstore.delete(self._store, list(keys))
 
-    def _blocks(self, key: str, blocks: Iterable[object]) -> Iterator[bytes]:
+    def _blocks(self, key: str, blocks: Iterable[bytes]) -> Iterator[bytes]:
         with self._named(key):
-            for block in blocks:
-                yield bytes(block)  # type: ignore[call-overload]
+            yield from blocks
 
     def _read_back(self, key: str) -> Written | None:
         blocks = self.stream(key)
@@ -249,6 +251,12 @@ class Hashed:
     def result(self) -> Written:
         """Of what has passed so far."""
         return Written(self._size, self._sha256.hexdigest())
+
+
+def _read(file: RawIOBase) -> Iterator[bytes]:
+    with file:
+        while block := file.read(BLOCK_BYTES):
+            yield block
 
 
 def _write(path: Path, blocks: Iterable[bytes]) -> None:
