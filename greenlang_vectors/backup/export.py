@@ -115,7 +115,8 @@ def _snapshot(
 ) -> Iterator[tuple[list[Relation], datetime]]:
     """A transaction that sees one moment of tables whose shape stays; the moment is told.
 
-    The locks come first: the snapshot is taken by the first query after them.
+    The locks come first: the snapshot is taken by the first query after them. One process sums
+    ten times as fast as pg_dump compresses; more would only take processors from it.
     """
     with connection.transaction():
         roles.act_as_admin(connection)
@@ -134,6 +135,7 @@ def _snapshot(
                 ("lock_timeout", f"{LOCK_SECONDS}s"),
                 ("statement_timeout", "0"),
                 ("idle_in_transaction_session_timeout", "0"),
+                ("max_parallel_workers_per_gather", "0"),
             ):
                 connection.execute(
                     sql.SQL("SET LOCAL {} = {}").format(sql.Identifier(setting), sql.Literal(value))
