@@ -11,11 +11,15 @@ from assets.stage import explained
 from greenlang_vectors.settings import Settings
 from greenlang_vectors.store.database import Database
 from schedules.runs import of_each_namespace
+from schedules.workloads import workload
+
+ON_KUBERNETES = workload(cpu="1", memory="2Gi", account="greenlang-backup")
 
 back_up = dg.define_asset_job(
     "back_up",
     selection=dg.AssetSelection.assets(backup_export),
     executor_def=dg.in_process_executor,
+    tags=ON_KUBERNETES,
     description="One namespace exported to the backup location and read back. It counts as good"
     " once `prove_exports` has restored it.",
 )
@@ -24,6 +28,7 @@ prove_exports = dg.define_asset_job(
     "prove_exports",
     selection=dg.AssetSelection.assets(restore_drill),
     executor_def=dg.in_process_executor,
+    tags=ON_KUBERNETES,
     description="The newest export of one namespace restored into a scratch database, compared and"
     " searched in.",
 )
@@ -54,7 +59,7 @@ def delete_old_exports(
     context.log.info("Deleted %s; %s exports stay.", ", ".join(gone) or "nothing", pruned.kept)
 
 
-@dg.job(executor_def=dg.in_process_executor)
+@dg.job(executor_def=dg.in_process_executor, tags=ON_KUBERNETES)
 def prune_exports() -> None:
     """Delete exports that nobody needs any more (GREENLANG_BACKUP_DAILY_DAYS and so on)."""
     delete_old_exports()

@@ -13,6 +13,7 @@ from greenlang_vectors.settings import Settings
 from greenlang_vectors.store import collections, search_logs, weaviate_shadow_reads
 from greenlang_vectors.store.database import Database
 from resources.embedding import EmbeddingResource
+from schedules.workloads import workload
 
 KEEP_RUNS = timedelta(days=90)
 RUNS_AT_ONCE = 100
@@ -30,6 +31,7 @@ maintain_indexes = dg.define_asset_job(
     "maintain_indexes",
     selection=dg.AssetSelection.assets("vector_index"),
     executor_def=dg.in_process_executor,
+    tags=workload(cpu="500m", memory="1Gi"),
     description="The indexes of one namespace follow its rows: a tail that has grown is sealed, "
     "indexed and merged with small segments while searches and writes go on.",
 )
@@ -104,7 +106,10 @@ def archive_old_embeddings(
     context.log.info("%s archives: %s", len(reports), reports)
 
 
-@dg.job(executor_def=dg.in_process_executor)
+@dg.job(
+    executor_def=dg.in_process_executor,
+    tags=workload(cpu="1", memory="2Gi", account="greenlang-archive"),
+)
 def archive_embeddings() -> None:
     """Archive a namespace's old embeddings (PRD 15.3); `archive restore` brings them back."""
     archive_old_embeddings()

@@ -7,11 +7,15 @@ import dagster as dg
 
 from assets.aurora_snapshots import UNSET, aurora_snapshots, recovery_objectives
 from greenlang_vectors.settings import Settings
+from schedules.workloads import workload
+
+ON_KUBERNETES = workload(cpu="500m", memory="1Gi", account="greenlang-snapshots")
 
 make_aurora_snapshots = dg.define_asset_job(
     "make_aurora_snapshots",
     selection=dg.AssetSelection.assets(aurora_snapshots),
     executor_def=dg.in_process_executor,
+    tags=ON_KUBERNETES,
     description="The cluster snapshot that is due, its copy in another region, and what is older"
     " than it is kept; then the recovery objectives.",
 )
@@ -20,6 +24,7 @@ check_recovery_objectives = dg.define_asset_job(
     "check_recovery_objectives",
     selection=dg.AssetSelection.checks(recovery_objectives),
     executor_def=dg.in_process_executor,
+    tags=ON_KUBERNETES,
     description="What Aurora could restore at this moment, against PRD 12.4.",
 )
 
