@@ -35,6 +35,7 @@ from greenlang_vectors.commands.metrics import metrics_group
 from greenlang_vectors.commands.migrate import migrate_group
 from greenlang_vectors.commands.restore import restore
 from greenlang_vectors.commands.roles import roles_group
+from greenlang_vectors.commands.schema import schema_group
 from greenlang_vectors.commands.search import search
 from greenlang_vectors.commands.serve import serve
 from greenlang_vectors.commands.slo import slo_group
@@ -48,6 +49,7 @@ from greenlang_vectors.store.status import NamespaceStatus, namespace_status
 
 
 @click.group()
+@click.version_option(package_name="greenlang-vectors")
 def app() -> None:
     """Search sustainability regulation, and see what is stored and how well it is found."""
 
@@ -173,6 +175,7 @@ app.add_command(metrics_group)
 app.add_command(migrate_group)
 app.add_command(restore)
 app.add_command(roles_group)
+app.add_command(schema_group)
 app.add_command(search)
 app.add_command(serve)
 app.add_command(slo_group)

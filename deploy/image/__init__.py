@@ -1,0 +1,1 @@
+"""The container images: the service's own, and PgBouncer's."""
