@@ -1,11 +1,13 @@
 """Aurora's snapshots: the day's one, its copy, what went, and what could be restored."""
 
+import time
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 
 import dagster as dg
 from pydantic import Field
 
+from assets.freshness import DAILY
 from assets.metadata import records_table
 from assets.stage import OWNERS, explained
 from greenlang_vectors.settings import Settings
@@ -29,6 +31,7 @@ class SnapshotConfig(dg.Config):
     owners=OWNERS,
     kinds={"aws", "postgres"},
     code_version="1",
+    freshness_policy=DAILY,
     output_required=False,
     metadata={"stage": "greenlang_vectors.backup.aurora.routine"},
 )
@@ -52,6 +55,7 @@ def aurora_snapshots(
 
     now = datetime.now(UTC)
     day = date.fromisoformat(config.day) if config.day else now.date()
+    began = time.monotonic()
     with explained(context):
         done = routine.run(deployment(settings), day, now, progress.listener(context))
     made = [done.snapshot, *([] if done.copy is None else [done.copy])]
@@ -65,6 +69,7 @@ def aurora_snapshots(
             "tier": str(done.snapshot.tier),
             "copy": "none" if done.copy is None else f"{done.copy.id} ({done.copy.region})",
             "pruned": len(done.pruned),
+            "seconds": time.monotonic() - began,
             "snapshots": records_table(["snapshot", "region", "tier", "taken at", "now"], rows),
         }
     )

@@ -1,11 +1,11 @@
 """Exports of namespaces to the backup location (PRD 12.1), read back byte by byte."""
 
 import warnings
-from datetime import timedelta
 
 import dagster as dg
 from dagster_shared.utils.warnings import PreviewWarning
 
+from assets.freshness import DAILY
 from assets.search_quality import search_quality
 from assets.stage import NAMESPACES, explained, stage_asset
 from greenlang_vectors.settings import Settings
@@ -21,7 +21,7 @@ GROUP = "backup"
     code_version="1",
     kinds={"python", "postgres", "s3"},
     pool=pools.BACKUP,
-    freshness=dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=36)),
+    freshness=DAILY,
     group=GROUP,
     module="greenlang_vectors.backup.export",
 )

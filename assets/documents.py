@@ -4,6 +4,7 @@ from dataclasses import asdict
 
 import dagster as dg
 
+from assets.freshness import DAILY
 from assets.metadata import dead_letter_metadata, table_metadata
 from assets.stage import stage_asset
 from greenlang_vectors.documents.extract import EXTRACTION_VERSION
@@ -14,7 +15,11 @@ from greenlang_vectors.store.identity import identifier
 from resources.progress import StageProgress
 
 
-@stage_asset(code_version=EXTRACTION_VERSION, kinds={"python", "postgres", "pdf", "html"})
+@stage_asset(
+    code_version=EXTRACTION_VERSION,
+    kinds={"python", "postgres", "pdf", "html"},
+    freshness=DAILY,
+)
 def documents(
     context: dg.AssetExecutionContext,
     database: dg.ResourceParam[Database],

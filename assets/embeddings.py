@@ -5,6 +5,7 @@ from dataclasses import asdict
 import dagster as dg
 
 from assets.chunks import chunks
+from assets.freshness import DAILY
 from assets.metadata import dead_letter_metadata, reports_table, table_metadata
 from assets.stage import stage_asset
 from greenlang_vectors.settings import Settings
@@ -21,6 +22,7 @@ from resources.progress import StageProgress
     code_version="1",
     kinds={"python", "postgres", "huggingface"},
     pool=pools.EMBEDDING_MODEL,
+    freshness=DAILY,
 )
 def embeddings(
     context: dg.AssetExecutionContext,

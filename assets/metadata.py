@@ -12,7 +12,12 @@ from psycopg import sql
 from greenlang_vectors.store import dead_letters
 from greenlang_vectors.store.database import Database
 
-MOST_RECORDS = 200
+MOST_RECORDS = 100
+
+DEAD_LETTERS = [
+    *("stage", "item", "reason", "what happened", "what to do", "then"),
+    *("attempts", "last failed"),
+]
 
 Metadata = dict[str, dg.MetadataValue[Any]]
 
@@ -20,7 +25,7 @@ Metadata = dict[str, dg.MetadataValue[Any]]
 def table_metadata(
     database: Database, table: str, *, relation: str, rows: int | None = None
 ) -> Metadata:
-    """Name, columns and row count of a relation that holds one namespace.
+    """Name, columns, row count and bytes of a relation that holds one namespace.
 
     The columns are those the database has, with the comments its schema gives them.
 
@@ -44,6 +49,13 @@ def table_metadata(
         if rows is None:
             count = sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(relation))
             (rows,) = cast("tuple[int]", connection.execute(count).fetchone())
+        table_bytes, index_bytes = cast(
+            "tuple[int, int]",
+            connection.execute(
+                "SELECT pg_table_size(t), pg_indexes_size(t) FROM to_regclass(quote_ident(%s)) t",
+                [relation],
+            ).fetchone(),
+        )
     schema = dg.TableSchema(
         [
             dg.TableColumn(
@@ -59,6 +71,8 @@ def table_metadata(
         "dagster/relation_identifier": dg.MetadataValue.text(identifier),
         "dagster/row_count": dg.MetadataValue.int(rows),
         "dagster/column_schema": dg.MetadataValue.table_schema(schema),
+        "table_bytes": dg.MetadataValue.int(table_bytes),
+        "index_bytes": dg.MetadataValue.int(index_bytes),
     }
 
 
@@ -87,11 +101,15 @@ def reports_table(reports: Mapping[str, Any]) -> dg.MetadataValue[Any]:
 def records_table(
     columns: Sequence[str], rows: Sequence[Sequence[object]]
 ) -> dg.MetadataValue[Any]:
-    """A table for the UI; of very many rows it shows the first."""
+    """A table for the UI; of very many rows it shows the first, and how many there are beside."""
+    shown = [*rows[:MOST_RECORDS]]
+    if len(rows) > MOST_RECORDS:
+        rest = f"and {len(rows) - MOST_RECORDS:,} more"
+        shown.append([rest, *[""] * (len(columns) - 1)])
     return dg.MetadataValue.table(
         records=[
             dg.TableRecord({column: str(value) for column, value in zip(columns, row, strict=True)})
-            for row in rows[:MOST_RECORDS]
+            for row in shown
         ],
         schema=dg.TableSchema([dg.TableColumn(column) for column in columns]),
     )

@@ -9,6 +9,7 @@ import dagster as dg
 from dagster_shared.utils.warnings import PreviewWarning
 
 from assets.backup_export import GROUP, backup_export
+from assets.freshness import DAILY
 from assets.metadata import records_table
 from assets.stage import NAMESPACES, explained, stage_asset
 from greenlang_vectors.settings import Settings
@@ -37,6 +38,7 @@ RECALLS = ["collection", "rows", "indexed", "queries", "recall@10", "promised"]
     code_version="1",
     kinds={"python", "postgres", "s3"},
     pool=pools.RESTORE_DRILL,
+    freshness=DAILY,
     group=GROUP,
     module="greenlang_vectors.backup.drill",
 )
@@ -65,6 +67,7 @@ def restore_drill(
         settings=settings,
         progress=progress.listener(context),
     )
+    recalls = [each.recall_at_10 for each in held.recalls]
     return dg.MaterializeResult(
         metadata={
             "export": held.export,
@@ -73,6 +76,7 @@ def restore_drill(
             "dagster/row_count": held.rows,
             "tables": held.tables,
             **({} if held.restore_seconds is None else {"restore_seconds": held.restore_seconds}),
+            **({"lowest_recall_at_10": min(recalls)} if recalls else {}),
             "server": f"PostgreSQL {held.server_version}, pgvector {held.pgvector_version}",
             "recall": records_table(
                 RECALLS,

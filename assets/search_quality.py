@@ -2,15 +2,18 @@
 
 import json
 from collections.abc import Mapping
-from datetime import timedelta
 
 import dagster as dg
+import numpy as np
 
-from assets.metadata import markdown_table, records_table, table_metadata
+from assets import plots
+from assets.freshness import DAILY
+from assets.metadata import Metadata, markdown_table, records_table, table_metadata
 from assets.stage import stage_asset
 from assets.vector_index import vector_index
 from greenlang_vectors.settings import Settings
 from greenlang_vectors.stages.search_quality import measure_search
+from greenlang_vectors.store import collections, records, search_logs
 from greenlang_vectors.store.database import Database
 from greenlang_vectors.store.identity import identifier
 from greenlang_vectors.store.records import SearchQuality
@@ -20,12 +23,18 @@ from resources.progress import StageProgress
 SHOWN = ("ef_search", "recall_at_10", "latency_p50_ms", "latency_p99_ms")
 PLOTTED = (*SHOWN, "queries", "recall_target")
 
+EARLIER = 30
+"""Measurements whose curves are drawn beside the last one."""
+
+LOGGED_DAYS = 7
+"""Days whose searches are drawn."""
+
 
 @stage_asset(
     deps=[vector_index],
     code_version="2",
     kinds={"python", "postgres"},
-    freshness=dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=36)),
+    freshness=DAILY,
 )
 def search_quality(
     context: dg.AssetExecutionContext,
@@ -74,18 +83,49 @@ def search_quality(
             ),
             "rows": report.rows,
             **(
-                {figure: getattr(report.quality, figure) for figure in PLOTTED}
+                {
+                    **{figure: getattr(report.quality, figure) for figure in PLOTTED},
+                    "lowest_recall_at_10": report.quality.lowest[0],
+                }
                 if report.quality
                 else {}
             ),
             **{f"retrieval {name}": value for name, value in report.retrieval.items()},
-            "curve": dg.MetadataValue.md(curve_table(measured)),
+            "curve": dg.MetadataValue.md(f"{_curves(database, measured)}{curve_table(measured)}"),
             "filters": dg.MetadataValue.md(filter_table(measured)),
+            **_searches(database, namespace),
             **table_metadata(
                 database, "search_quality", relation=identifier(f"search_quality_{namespace}")
             ),
         }
     )
+
+
+def _curves(database: Database, measured: Mapping[str, SearchQuality]) -> str:
+    """A picture of each collection that was tuned."""
+    drawn = []
+    with database.connection() as connection:
+        for name, quality in measured.items():
+            if quality.curve:
+                leaf = collections.get(connection, name).leaf
+                earlier = records.earlier_curves(connection, leaf, EARLIER)
+                drawn.append(f"{plots.recall_curve(name, quality, earlier)}\n\n")
+    return "".join(drawn)
+
+
+def _searches(database: Database, namespace: str) -> Metadata:
+    """How long people's searches took: numbers over time, and a picture of now."""
+    with database.connection() as connection:
+        milliseconds = search_logs.latencies(connection, namespace, LOGGED_DAYS)
+    if not len(milliseconds):
+        return {"searches": dg.MetadataValue.int(0)}
+    p50, p99 = np.percentile(milliseconds, [50, 99])
+    return {
+        "searches": dg.MetadataValue.int(len(milliseconds)),
+        "searches_p50_ms": dg.MetadataValue.float(float(p50)),
+        "searches_p99_ms": dg.MetadataValue.float(float(p99)),
+        "latency": dg.MetadataValue.md(plots.latencies(milliseconds, LOGGED_DAYS)),
+    }
 
 
 def curve_table(measured: Mapping[str, SearchQuality]) -> str:

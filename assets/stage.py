@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import wraps
@@ -42,6 +43,7 @@ def stage_asset(
         code_version: to be raised when the same input gives another result.
         kinds: the technologies the UI shows.
         pool: at most as many of a pool's assets run at once as dagster.yaml allows.
+        freshness: how old it may become; None for what nobody makes regularly.
         group: the job `ingest` runs all assets of the group `GROUP`.
         module: what does the work; None for the stage of the function's name.
     """
@@ -62,8 +64,11 @@ def stage_asset(
         def stage(
             context: dg.AssetExecutionContext, **resources: object
         ) -> dg.MaterializeResult[None]:
+            began = time.monotonic()
             with explained(context):
-                return run(context, **resources)
+                result = run(context, **resources)
+            seconds = time.monotonic() - began
+            return result._replace(metadata={"seconds": seconds, **(result.metadata or {})})
 
         return stage
 

@@ -5,6 +5,7 @@ from dataclasses import asdict
 import dagster as dg
 
 from assets.embeddings import embeddings
+from assets.freshness import DAILY
 from assets.metadata import reports_table, table_metadata
 from assets.stage import stage_asset
 from greenlang_vectors.settings import Settings
@@ -15,7 +16,13 @@ from resources import pools
 from resources.progress import StageProgress
 
 
-@stage_asset(deps=[embeddings], code_version="1", kinds={"postgres"}, pool=pools.INDEX_BUILD)
+@stage_asset(
+    deps=[embeddings],
+    code_version="1",
+    kinds={"postgres"},
+    pool=pools.INDEX_BUILD,
+    freshness=DAILY,
+)
 def vector_index(
     context: dg.AssetExecutionContext,
     database: dg.ResourceParam[Database],

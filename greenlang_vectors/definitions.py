@@ -17,6 +17,7 @@ from assets.chunks import chunks
 from assets.collection_comparison import collection_comparison
 from assets.documents import documents
 from assets.embeddings import embeddings
+from assets.freshness import every_namespace_refreshed
 from assets.restore_drill import DRILL_CHECKS, restore_drill
 from assets.search_quality import search_quality
 from assets.vector_index import vector_index
@@ -62,7 +63,7 @@ def build_defs(*, resource_overrides: Mapping[str, object] | None = None) -> dg.
             *(backup_export, restore_drill, aurora_snapshots),
         ],
         asset_checks=[
-            *(*ASSET_CHECKS, weaviate_equal, recovery_objectives),
+            *(*ASSET_CHECKS, every_namespace_refreshed, weaviate_equal, recovery_objectives),
             *(export_intact, *DRILL_CHECKS),
         ],
         jobs=[

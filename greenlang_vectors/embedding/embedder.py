@@ -51,11 +51,13 @@ class EmbeddedBatch:
         failures: the error of each text that failed, by its index; `reason` is one of
             "too_long", "invalid_unicode", "refused", "unusable_vector".
         counts: what it took.
+        made: indexes of the texts whose vectors the model made now, of equal texts the first.
     """
 
     vectors: NDArray[np.float32]
     failures: dict[int, ItemError]
     counts: EmbeddingCounts
+    made: list[int]
 
 
 class Embedder:
@@ -92,9 +94,12 @@ class Embedder:
         counts = EmbeddingCounts(texts=len(texts), cache_hits=len(vectors))
         missing = {key: text for key, text in distinct.items() if key not in vectors}
         failures = {NO_KEY: INVALID_UNICODE}
+        made: list[int] = []
         if missing:
             computed = self._compute(missing)
             vectors = vectors | computed.vectors
+            first = {key: row for row, key in reversed([*enumerate(keys)])}
+            made = [first[key] for key in computed.vectors]
             failures |= computed.failures
             counts += computed.counts
         rows = np.full((len(texts), self.model.spec.dimensions), np.nan, dtype=np.float32)
@@ -105,6 +110,7 @@ class Embedder:
             vectors=rows,
             failures={row: failures[key] for row, key in enumerate(keys) if key in failures},
             counts=counts,
+            made=made,
         )
 
     def _compute(self, texts: dict[str, str]) -> _Computed:

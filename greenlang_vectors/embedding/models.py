@@ -34,6 +34,13 @@ OPENAI_DIMENSIONS = {
 }
 """Models of OpenAI's API (https://developers.openai.com/api/docs/guides/embeddings)."""
 
+OPENAI_PRICES = {
+    "text-embedding-3-small": 0.02,
+    "text-embedding-3-large": 0.13,
+    "text-embedding-ada-002": 0.10,
+}
+"""US dollars for a million tokens (https://developers.openai.com/api/docs/pricing, 2026-11)."""
+
 OPENAI_TOKENS = 8191
 """Tokens one of them reads of a text (PRD 5.3)."""
 
@@ -72,6 +79,7 @@ class ModelSpec:
         revision: hash of weights, tokenizer and configuration (16 hex digits): other weights
             under the same name have another. A remote model's name alone stands for its weights.
         limits: what it takes at once.
+        price: US dollars for a million tokens, by its maker's list; 0 for one on this machine.
     """
 
     name: str
@@ -80,6 +88,7 @@ class ModelSpec:
     max_tokens: int
     revision: str
     limits: BatchLimits = LOCAL
+    price: float = 0.0
 
     def tokenizer(self) -> Tokenizer:
         """What texts are cut with: the model's tokenizer; for a remote model the packaged model's.
@@ -153,7 +162,13 @@ def resolve_model(name: str) -> ModelSpec:
     """
     if name in OPENAI_DIMENSIONS:
         return ModelSpec(
-            name, None, OPENAI_DIMENSIONS[name], OPENAI_TOKENS, "openai", OPENAI_LIMITS
+            name,
+            directory=None,
+            dimensions=OPENAI_DIMENSIONS[name],
+            max_tokens=OPENAI_TOKENS,
+            revision="openai",
+            limits=OPENAI_LIMITS,
+            price=OPENAI_PRICES[name],
         )
     directory = _find(name)
     try:

@@ -27,6 +27,8 @@ class ChunksReport:
         stored: chunks of the namespace in the store now, parents included.
         searched: those of them that are embedded and searched.
         tokens: tokens of the searched chunks.
+        max_tokens: the most tokens a chunk may have.
+        model_reads: the most tokens the model reads of a text.
     """
 
     cut: int
@@ -34,6 +36,8 @@ class ChunksReport:
     stored: int
     searched: int
     tokens: int
+    max_tokens: int
+    model_reads: int
 
 
 def cut_chunks(
@@ -107,4 +111,6 @@ def cut_chunks(
             stored=stored,
             searched=searched,
             tokens=tokens,
+            max_tokens=max_tokens,
+            model_reads=model.max_tokens,
         )

@@ -35,7 +35,10 @@ class EmbeddingsReport:
         written: rows that were stored.
         cache_hits: chunks whose vector was in the cache.
         model_texts: chunks the model was given.
+        model_tokens: tokens of these chunks, as they were counted when they were cut.
         model_seconds: time inside the model.
+        cost_dollars: what the model's maker asks for so many tokens (US dollars); 0 for a model on
+            this machine. OpenAI's models read 1.02 times as many of EU regulations as were counted.
         failed: chunks that are dead letters now.
         stored: embeddings of the collection now.
     """
@@ -44,7 +47,9 @@ class EmbeddingsReport:
     written: int
     cache_hits: int
     model_texts: int
+    model_tokens: int
     model_seconds: float
+    cost_dollars: float
     failed: int
     stored: int
 
@@ -121,7 +126,7 @@ def _fill(
     fingerprint = embedder.model.spec.fingerprint(embedder.normalize)
     cipher = cipher_of(connection, namespace)
     counts = EmbeddingCounts()
-    asked = written = 0
+    asked = written = tokens = 0
     failed: list[str] = []
     while (pending := embeddings.plan_work(connection, leaf, fingerprint)) > len(failed):
         asked += pending - len(failed)
@@ -155,6 +160,7 @@ def _fill(
                     dead_letters.record(connection, namespace, STAGE, item, error)
                     failed.append(item)
                 counts += batch.counts
+                tokens += sum(chunks[i].token_count for i in batch.made)
                 hits += batch.counts.cache_hits
                 job.advance(done, len(failed), hits)
                 progress(min(after + batch_size, pending), pending, "chunks")
@@ -175,7 +181,9 @@ def _fill(
         written=written,
         cache_hits=counts.cache_hits,
         model_texts=counts.model_texts,
+        model_tokens=tokens,
         model_seconds=counts.model_seconds,
+        cost_dollars=tokens / 1e6 * embedder.model.spec.price,
         failed=len(failed),
         stored=leaves.count(connection, leaf),
     )

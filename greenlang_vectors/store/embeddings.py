@@ -35,6 +35,8 @@ class PendingChunk:
     Attributes:
         metadata: kept with its embedding; None leaves what a row already has.
         broken: why the content of an encrypted namespace's chunk does not open; it is empty then.
+        token_count: tokens of the content, as they were counted when it was cut.
+        own_metadata: the metadata is the chunk's own, not its document's.
     """
 
     source_type: str
@@ -44,6 +46,8 @@ class PendingChunk:
     content_hash: str
     metadata: Mapping[str, JSON] | None = None
     broken: SealBroken | None = None
+    token_count: int = 0
+    own_metadata: bool = False
 
 
 def plan_work(connection: psycopg.Connection, leaf: Leaf, fingerprint: str) -> int:
@@ -96,6 +100,7 @@ def pending(
         chunks = cursor.execute(
             """
             SELECT d.source_type, c.document_id, c.chunk_index, c.content, c.content_hash,
+                   c.token_count,
                    CASE d.origin WHEN 'sdk' THEN nullif(d.metadata, '{}')
                        WHEN 'weaviate' THEN (
                            SELECT nullif(e.metadata, '{}') FROM vector_embeddings e

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from operator import itemgetter
 from typing import cast
 from uuid import UUID
@@ -148,6 +149,34 @@ def newest_search_quality(connection: psycopg.Connection, leaf: Leaf) -> SearchQ
             """,
             [leaf.namespace, leaf.model],
         ).fetchone()
+
+
+def earlier_curves(
+    connection: psycopg.Connection, leaf: Leaf, most: int
+) -> list[list[dict[str, float]]]:
+    """Curves of the measurements before the last one, newest first."""
+    rows = connection.execute(
+        """
+        SELECT curve FROM search_quality
+        WHERE namespace = %s AND embedding_model = %s
+        ORDER BY measured_at DESC LIMIT %s OFFSET 1
+        """,
+        [leaf.namespace, leaf.model, most],
+    )
+    return [row[0] for row in rows]
+
+
+def last_judged(connection: psycopg.Connection, check: str) -> dict[str, datetime]:
+    """When each namespace last came to a check; of one that never did, when it was registered."""
+    return dict(
+        connection.execute(
+            """
+            SELECT n.name, coalesce(r.checked_at, n.created_at)
+            FROM namespaces n LEFT JOIN check_results r ON r.namespace = n.name AND r.name = %s
+            """,
+            [check],
+        ).fetchall()
+    )
 
 
 def save_check(

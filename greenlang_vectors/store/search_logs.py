@@ -160,6 +160,20 @@ def query_vectors(
     return np.array(vectors, np.float32).reshape(-1, leaf.dimensions)
 
 
+def latencies(connection: psycopg.Connection, namespace: str, days: int) -> NDArray[np.float64]:
+    """Milliseconds of a namespace's newest answered searches, `ROWS_AT_ONCE` at most."""
+    rows = connection.execute(
+        """
+        SELECT latency_ms FROM vector_search_logs
+        WHERE namespace = %s AND failure IS NULL
+          AND created_at > now() - make_interval(days => %s)
+        ORDER BY created_at DESC LIMIT %s
+        """,
+        [namespace, days, ROWS_AT_ONCE],
+    )
+    return np.array([row[0] for row in rows], np.float64)
+
+
 def _insert(connection: psycopg.Connection, rows: Sequence[Mapping[str, object]]) -> int:
     """Keep rows of one namespace, all in one transaction; how many the database took."""
     try:

@@ -14,7 +14,7 @@ from greenlang_vectors.definitions import build_defs
 from greenlang_vectors.embedding.models import PACKAGED_MODEL
 from greenlang_vectors.search import ways
 from greenlang_vectors.settings import Settings
-from greenlang_vectors.store import collections, leaves, maintenance, namespaces
+from greenlang_vectors.store import collections, leaves, maintenance, namespaces, records
 from greenlang_vectors.store.collections import Collection
 from greenlang_vectors.store.database import Database
 from greenlang_vectors.store.index_settings import IndexSettings
@@ -87,7 +87,9 @@ def test_a_run_tunes_and_shows_the_curve(measure: Run, fresh: Database) -> None:
     assert shown["ef_search"].value == width
     assert shown["recall_target"].value == 0.95
     assert float(str(shown["recall_at_10"].value)) >= 0.95
-    header, _, *points = str(shown["curve"].value).splitlines()
+    picture, _, header, _, *points = str(shown["curve"].value).splitlines()
+    assert picture.startswith(f"![csrd/{PACKAGED_MODEL}: searched {width} wide, ")
+    assert "](data:image/png;base64," in picture
     assert header.startswith("| collection | ef_search or probes | recall@10 |")
     chosen = [point for point in points if f"**{width}**" in point]
     assert len(points) > len(chosen) == 1
@@ -102,10 +104,11 @@ def test_recall_that_has_fallen_fails_the_check_and_is_told(
 ) -> None:
     assert measure().success
     with fresh.connect() as connection:
+        assert records.earlier_curves(connection, LEAF, 30) == []
         collections.remember_width(connection, collection(fresh), 10)
     fallen = measure()
     assert not fallen.success
-    (judged,) = fallen.get_asset_check_evaluations()
+    (judged,) = (e for e in fallen.get_asset_check_evaluations() if e.blocking)
     assert (judged.check_name, judged.passed, judged.blocking) == ("recall_reached", False, True)
     (event,) = (e for e in fallen.all_events if e.is_job_failure)
     context = dg.build_run_status_sensor_context(
@@ -121,3 +124,8 @@ def test_recall_that_has_fallen_fails_the_check_and_is_told(
     assert "It had fallen to 0." in line
     assert (collection(fresh).search_width or 0) > 10, "searches are mended meanwhile"
     assert measure().success
+    with fresh.connect() as connection:
+        newest, first = records.earlier_curves(connection, LEAF, 30)
+        assert [newest] == records.earlier_curves(connection, LEAF, 1)
+    assert newest[0]["width"] == 10
+    assert first

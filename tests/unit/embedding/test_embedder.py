@@ -62,7 +62,9 @@ def test_a_cached_text_does_not_touch_the_model(model: WordModel, cache: DictCac
 def test_counts_tell_cache_from_model_and_add_up(model: WordModel, cache: DictCache) -> None:
     embedder = Embedder(model, cache)
     embedder.embed(["a", "b"])
-    counts = embedder.embed(["a", "b", "c", "c", "\ud800"]).counts
+    batch = embedder.embed(["a", "b", "c", "c", "\ud800"])
+    counts = batch.counts
+    assert batch.made == [2]
     assert (counts.texts, counts.cache_hits, counts.model_texts) == (5, 2, 1)
     assert 0 < counts.model_seconds < 1
     assert counts + EmbeddingCounts(1, 2, 3, 4.0) == EmbeddingCounts(

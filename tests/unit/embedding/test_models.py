@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from greenlang_vectors.embedding.models import resolve_model
+from greenlang_vectors.embedding.models import OPENAI_DIMENSIONS, PACKAGED_MODEL, resolve_model
 from greenlang_vectors.errors import ModelUnavailable
 
 from .conftest import SPEC
@@ -195,6 +195,16 @@ def test_a_model_that_could_be_downloaded_says_how(tmp_path: Path) -> None:
 def test_a_folder_may_have_the_name_of_a_remote_model(tmp_path: Path) -> None:
     folder = model_folder(tmp_path / "text-embedding-3-small")
     assert resolve_model(str(folder)).directory == folder
+
+
+def test_models_of_openai_have_a_price_and_those_on_this_machine_have_none() -> None:
+    prices = {name: resolve_model(name).price for name in OPENAI_DIMENSIONS}
+    assert prices == {
+        "text-embedding-3-small": 0.02,
+        "text-embedding-3-large": 0.13,
+        "text-embedding-ada-002": 0.10,
+    }
+    assert resolve_model(PACKAGED_MODEL).price == 0
 
 
 def test_resolving_and_counting_need_no_torch() -> None:
