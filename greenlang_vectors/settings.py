@@ -19,6 +19,10 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
 ProfileName = Literal["dev", "staging", "production"]
+SmtpSecurity = Literal["starttls", "tls", "none"]
+
+SslMode = Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]
+"""libpq's, from the weakest on: https://www.postgresql.org/docs/current/libpq-ssl.html"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,22 @@ class Settings(BaseSettings):
     database_iam_region: str | None = Field(
         default=None,
         description="The AWS region whose IAM tokens stand in place of passwords; TLS is required.",
+    )
+    database_sslmode: SslMode | None = Field(
+        default=None,
+        description="How far TLS is asked for: libpq's sslmode. A URL may ask for more, not less.",
+    )
+    database_sslrootcert: str | None = Field(
+        default=None,
+        description="The file of the certificates that may sign the server's, such as RDS's bundle;"
+        " `system` for those that this machine trusts. With it, sslmode is verify-full by default.",
+    )
+    database_ssl_min_protocol_version: Literal["TLSv1.2", "TLSv1.3"] = Field(
+        default="TLSv1.3", description="The oldest TLS that is spoken where TLS is asked for."
+    )
+    database_channel_binding: Literal["disable", "prefer", "require"] | None = Field(
+        default=None,
+        description="Whether a password is bound to the TLS connection: libpq's channel_binding.",
     )
     role_password: SecretStr | None = Field(
         default=None, description="The password `roles create` gives a login."
@@ -271,6 +291,36 @@ class Settings(BaseSettings):
     )
     api_shutdown_seconds: int = Field(
         default=20, gt=0, description="How long requests may take to finish once it is to stop."
+    )
+    dagster_url: str | None = Field(
+        default=None, description="Where people reach Dagster's UI, for links to its runs."
+    )
+    notify_slack_url: SecretStr | None = Field(
+        default=None, description="Slack's incoming webhook that failed runs are told to."
+    )
+    notify_webhook_url: SecretStr | None = Field(
+        default=None, description="Where they are posted to as JSON."
+    )
+    notify_webhook_secret: SecretStr | None = Field(
+        default=None, description="What these posts are signed with (standardwebhooks.com)."
+    )
+    notify_smtp_host: str | None = Field(
+        default=None, description="The server that e-mail of them goes through."
+    )
+    notify_smtp_port: int | None = Field(
+        default=None, gt=0, le=65535, description="Its port; 587, 465 or 25 by its security."
+    )
+    notify_smtp_security: SmtpSecurity = Field(
+        default="starttls", description="How it is spoken to; `none` only without a password."
+    )
+    notify_smtp_user: SecretStr | None = Field(default=None, description="Who logs in there.")
+    notify_smtp_password: SecretStr | None = Field(default=None, description="The password.")
+    notify_email_from: str | None = Field(default=None, description="The sender's address.")
+    notify_email_to: str = Field(
+        default="", description="The recipients' addresses, with commas between."
+    )
+    notify_repeat_hours: float = Field(
+        default=12.0, gt=0, description="How long the same failure is not told again."
     )
 
     @property

@@ -117,7 +117,7 @@ def _database_url(settings: Settings) -> str:
         url = embedded.owned_database(embedded.start(settings.data_dir), DATABASE_NAME)
     else:
         try:
-            url = ensure_database(settings.database_url.get_secret_value(), DATABASE_NAME)
+            url = ensure_database(settings.database_url.get_secret_value(), DATABASE_NAME, settings)
         except psycopg.errors.InsufficientPrivilege as error:
             raise DatabaseUnavailable(
                 f"The database {DATABASE_NAME!r} for Dagster's runs cannot be created ({error}).",

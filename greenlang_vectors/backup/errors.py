@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from greenlang_vectors.errors import GreenLangError, UsageError
+from greenlang_vectors.store import tls
 
 
 class UnknownExport(UsageError):
@@ -30,7 +31,8 @@ class ProgramFailed(ExportFailed):
 
     def __init__(self, name: str, reason: str) -> None:
         super().__init__(
-            f"{name} failed: {reason.rstrip('.')}.", "Older exports stay as they are; try again."
+            f"{name} failed: {reason.rstrip('.')}.",
+            tls.remedy(reason) or "Older exports stay as they are; try again.",
         )
         self.reason = reason
 

@@ -17,7 +17,6 @@ from greenlang_vectors.settings import Settings
 from greenlang_vectors.store import embedded
 from greenlang_vectors.store.connections import Access
 from greenlang_vectors.store.database import Database, open_database
-from greenlang_vectors.store.tokens import iam_tokens
 
 
 @contextmanager
@@ -96,9 +95,9 @@ class _Server:
             )
 
     def _connected(self) -> psycopg.Connection:
-        region = self._settings.database_iam_region
-        tokens = iam_tokens(region) if region and not self._embedded else None
-        return Access(self._url, "GREENLANG_DRILL_DATABASE_URL", tokens).connect()
+        if self._embedded:
+            return Access(self._url).connect()
+        return Access.of(self._settings, self._url, "GREENLANG_DRILL_DATABASE_URL").connect()
 
     @staticmethod
     def _ensure(connection: psycopg.Connection, name: str) -> None:

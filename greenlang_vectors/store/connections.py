@@ -16,7 +16,9 @@ from pgvector.psycopg import register_vector
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from greenlang_vectors.errors import DatabaseUnavailable
-from greenlang_vectors.store.tokens import TokenSource
+from greenlang_vectors.settings import Settings
+from greenlang_vectors.store import tls
+from greenlang_vectors.store.tokens import REFUSED, TokenSource, iam_tokens
 
 CONNECT_SECONDS = 10
 
@@ -30,8 +32,6 @@ _ALWAYS: dict[str, str | int] = {
     "tcp_user_timeout": 20_000,
 }
 """A host that is gone is noticed within 25 s; what a URL says itself goes first."""
-
-_SAFE = ("require", "verify-ca", "verify-full")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,18 @@ class Access:
     url: str = field(repr=False)
     setting: str = "GREENLANG_DATABASE_URL"
     tokens: TokenSource | None = None
+
+    @classmethod
+    def of(cls, settings: Settings, url: str, setting: str = "GREENLANG_DATABASE_URL") -> Access:
+        """The way by this URL, with the TLS and the tokens that the settings ask for.
+
+        Raises:
+            UsageError: URL and settings contradict each other.
+            DatabaseUnavailable: boto3 is missing, which makes tokens.
+        """
+        region = settings.database_iam_region
+        tokens = iam_tokens(region) if region else None
+        return cls(tls.secured(url, settings, setting), setting, tokens)
 
     def connect(self, connect_seconds: int = CONNECT_SECONDS) -> psycopg.Connection:
         """A connection in autocommit.
@@ -78,7 +90,8 @@ class Access:
                     "Name the cluster's endpoint, which follows a failover.",
                 )
             made["password"] = self.tokens(host, port or "5432", user)
-            made["sslmode"] = given["sslmode"] if given.get("sslmode") in _SAFE else "require"
+            if not tls.required(given.get("sslmode")):
+                made["sslmode"] = "require"
         return make_conninfo("", **made)
 
     @property
@@ -91,9 +104,12 @@ class Access:
 
     def unreachable(self, error: psycopg.Error) -> DatabaseUnavailable:
         """What a connection that failed is called."""
+        said = " ".join(str(error).split())
+        remedy = tls.remedy(said) or f"Check that it runs and that {self.setting} names it."
+        if self.tokens is not None and "authentication failed" in said:
+            remedy = REFUSED
         return DatabaseUnavailable(
-            f"The database {self.name} cannot be reached: {' '.join(str(error).split())}.",
-            f"Check that it runs and that {self.setting} names it.",
+            f"The database {self.name} cannot be reached: {said.rstrip('.')}.", remedy
         )
 
     def broken(self, error: psycopg.Error) -> DatabaseUnavailable:

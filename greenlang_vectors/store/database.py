@@ -34,7 +34,8 @@ from greenlang_vectors.store.endpoints import (
 )
 from greenlang_vectors.store.pool import Pool
 from greenlang_vectors.store.readers import Readers
-from greenlang_vectors.store.tokens import TokenSource, iam_tokens
+from greenlang_vectors.store.tls import secured
+from greenlang_vectors.store.tokens import TokenSource
 
 logger = logging.getLogger(__name__)
 
@@ -230,13 +231,13 @@ def open_database(settings: Settings) -> Database:
     Raises:
         DatabaseUnavailable: it cannot be reached, has no pgvector, or the role may not bring its
             schema up to date.
+        UsageError: URLs and the settings of TLS contradict each other.
     """
     if settings.database_url is None:
-        url = embedded.owned_database(embedded.start(settings.data_dir), DATABASE_NAME)
+        access = Access(embedded.owned_database(embedded.start(settings.data_dir), DATABASE_NAME))
     else:
-        url = settings.database_url.get_secret_value()
-    region = settings.database_iam_region
-    access = Access(url, tokens=iam_tokens(region) if region else None)
+        access = Access.of(settings, settings.database_url.get_secret_value())
+    url = access.url
     with access.connect() as connection:
         try:
             schema.migrate(connection)
@@ -274,16 +275,26 @@ def open_database(settings: Settings) -> Database:
 
 
 def reader_urls(settings: Settings) -> list[str]:
-    """The URLs of the readers; one of several hosts holds commas of its own."""
+    """The URLs of the readers, with TLS; one of several hosts holds commas of its own.
+
+    Raises:
+        UsageError: a URL and the settings of TLS contradict each other.
+    """
     if settings.database_reader_urls is None:
         return []
     given = settings.database_reader_urls.get_secret_value().strip()
-    return re.split(r"[,\s]+(?=postgres(?:ql)?://)", given)
+    urls = re.split(r"[,\s]+(?=postgres(?:ql)?://)", given)
+    return [secured(url, settings, "GREENLANG_DATABASE_READER_URLS") for url in urls]
 
 
-def ensure_database(server_url: str, name: str) -> str:
-    """Create the database on the server unless it is there; return its URL."""
-    with Access(server_url).connect() as connection:
+def ensure_database(server_url: str, name: str, settings: Settings | None = None) -> str:
+    """Create the database on the server unless it is there; return its URL.
+
+    Args:
+        settings: of the TLS and the tokens that the server is reached by.
+    """
+    access = Access(server_url) if settings is None else Access.of(settings, server_url)
+    with access.connect() as connection:
         found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name])
         if found.fetchone() is None:
             with suppress(psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):

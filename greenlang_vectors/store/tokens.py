@@ -9,6 +9,12 @@ from greenlang_vectors.errors import DatabaseUnavailable
 TokenSource = Callable[[str, str, str], str]
 """Host, port and user in; the password of one new connection out."""
 
+REFUSED = (
+    "Grant the role rds_iam and the process's AWS identity rds-db:connect for it, and set the"
+    " machine's clock right: a token is good for 15 minutes."
+)
+"""What to do where a server does not take a token."""
+
 
 def iam_tokens(region: str) -> TokenSource:
     """Tokens of the AWS credentials that boto3 finds, signed anew at each call.

@@ -14,8 +14,8 @@ from greenlang_vectors.progress import Progress, silent
 from greenlang_vectors.settings import Settings
 from greenlang_vectors.store import collections, namespaces, schema
 from greenlang_vectors.store.collections import Collection
+from greenlang_vectors.store.connections import Access
 from greenlang_vectors.store.database import Database
-from greenlang_vectors.store.tokens import iam_tokens
 
 
 def credentials(settings: Settings) -> str:
@@ -38,11 +38,9 @@ def restored_database(settings: Settings, endpoint: str, port: int) -> Database:
     Raises:
         UsageError: see `credentials`.
     """
-    region = settings.database_iam_region
-    return Database(
-        make_conninfo(credentials(settings), host=endpoint, port=port),
-        tokens=iam_tokens(region) if region else None,
-    )
+    url = make_conninfo(credentials(settings), host=endpoint, port=port)
+    access = Access.of(settings, url)
+    return Database(access.url, tokens=access.tokens)
 
 
 def prove(

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import socket
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -37,68 +33,24 @@ from greenlang_vectors.store.database import Database, open_database
 from greenlang_vectors.store.index_settings import IndexSettings
 from greenlang_vectors.store.leaves import Leaf
 
+from ...pooler import PROGRAM, QUERY_SECONDS, PgBouncer
 from ...replication import folder, until
 
 pytestmark = pytest.mark.integration
 
-PGBOUNCER = shutil.which("pgbouncer", path=f"{os.environ.get('PATH')}:/usr/sbin")
 PASSWORD = uuid4().hex
-QUERY_SECONDS = 2
 USERS = ("postgres", embedded.OWNER, "bounced_writer")
 
 AddDocument = Callable[[psycopg.Connection, str, str, list[str]], UUID]
 
 
-class PgBouncer:
-    """Two sessions of the server for however many clients."""
-
-    def __init__(self, folder: Path, server_url: str) -> None:
-        self._sockets = Path(parse_qs(urlsplit(server_url).query)["host"][0])
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self._port = free.getsockname()[1]
-        self._folder = folder
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        users, settings = self._folder / "users", self._folder / "pgbouncer.ini"
-        users.write_text("".join(f'"{user}" "{PASSWORD}"\n' for user in USERS))
-        settings.write_text(
-            f"[databases]\n* = host={self._sockets}\n"
-            "[pgbouncer]\npool_mode = transaction\ndefault_pool_size = 2\nmax_client_conn = 100\n"
-            f"listen_addr = 127.0.0.1\nlisten_port = {self._port}\nunix_socket_dir =\n"
-            f"auth_type = scram-sha-256\nauth_file = {users}\nquery_timeout = {QUERY_SECONDS}\n"
-        )
-        owner = self._sockets.stat().st_uid
-        for path in (self._folder, users, settings):
-            os.chown(path, owner, -1)
-        until(lambda: self._runs(settings, owner))
-
-    def stop(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-
-    def url(self, direct: str, user: str = embedded.OWNER) -> str:
-        return f"postgresql://{user}:{PASSWORD}@127.0.0.1:{self._port}{urlsplit(direct).path}"
-
-    def _runs(self, settings: Path, owner: int) -> bool:
-        """Whether it takes connections; it is started unless it runs."""
-        if self._process is None or self._process.poll() is not None:
-            self._process = subprocess.Popen(
-                [str(PGBOUNCER), "-q", str(settings)],
-                user=owner if os.geteuid() == 0 else None,
-                stderr=subprocess.DEVNULL,
-            )
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self._port)) == 0
-
-
 @pytest.fixture(scope="module")
 def pgbouncer(server: str) -> Iterator[PgBouncer]:
-    if PGBOUNCER is None:
+    if PROGRAM is None:
         pytest.skip("PgBouncer is not on this machine (apt install pgbouncer)")
+    sockets = Path(parse_qs(urlsplit(server).query)["host"][0])
     with folder() as place:
-        made = PgBouncer(place, server)
+        made = PgBouncer(place, sockets, USERS, PASSWORD)
         made.start()
         yield made
         made.stop()
@@ -107,7 +59,7 @@ def pgbouncer(server: str) -> Iterator[PgBouncer]:
 @pytest.fixture(scope="module")
 def pooled(database: Database, pgbouncer: PgBouncer) -> Iterator[Database]:
     """The module's database, by way of PgBouncer."""
-    made = Database(pgbouncer.url(database.url))
+    made = Database(pgbouncer.url(database.url, embedded.OWNER))
     yield made
     made.close()
 
@@ -291,7 +243,7 @@ def test_work_that_needs_a_session_is_refused(
 
 def test_a_schema_is_not_brought_up_to_date_through_it(server: str, pgbouncer: PgBouncer) -> None:
     direct = embedded.owned_database(server, f"bounced_{uuid4().hex[:8]}")
-    settings = Settings(database_url=SecretStr(pgbouncer.url(direct)))
+    settings = Settings(database_url=SecretStr(pgbouncer.url(direct, embedded.OWNER)))
     with pytest.raises(DatabaseUnavailable, match="GREENLANG_DATABASE_URL lead to the server"):
         open_database(settings)
     with psycopg.connect(direct, autocommit=True) as connection:
@@ -316,7 +268,7 @@ def test_a_superuser_is_refused(database: Database, pgbouncer: PgBouncer) -> Non
 
 
 def test_readers_behind_it_are_watched(database: Database, pgbouncer: PgBouncer) -> None:
-    through = Database(database.url, [pgbouncer.url(database.url)])
+    through = Database(database.url, [pgbouncer.url(database.url, embedded.OWNER)])
 
     def where() -> str:
         return through.read(answering)
