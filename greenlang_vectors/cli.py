@@ -40,6 +40,7 @@ from greenlang_vectors.commands.search import search
 from greenlang_vectors.commands.serve import serve
 from greenlang_vectors.commands.slo import slo_group
 from greenlang_vectors.commands.snapshots import snapshots_group
+from greenlang_vectors.documents.source import source_from_uri
 from greenlang_vectors.errors import GreenLangError, UsageError
 from greenlang_vectors.settings import get_settings
 from greenlang_vectors.status_table import status_table
@@ -78,7 +79,11 @@ def status(as_json: bool) -> None:
 
 @namespaces_group.command("add")
 @click.argument("name")
-@click.option("--source", type=Path, help="The folder its documents come from.")
+@click.option(
+    "--source",
+    metavar="FOLDER|s3://BUCKET/PREFIX",
+    help="The folder or bucket its documents come from.",
+)
 @click.option("--chunking", help="semantic, fixed, sliding_window or hierarchical.")
 @click.option(
     "--chunking-for",
@@ -93,20 +98,18 @@ def status(as_json: bool) -> None:
 )
 def add_namespace(
     name: str,
-    source: Path | None,
+    source: str | None,
     chunking: str | None,
     chunking_for: tuple[str, ...],
     recall_target: float | None,
 ) -> None:
     """Register the namespace NAME, or change the settings that are given."""
     by_type = dict(_media_type_and_strategy(text) for text in chunking_for) or None
-    if source is not None and not source.is_dir():
-        raise UsageError(f"There is no folder {str(source)!r}.")
     with opened(get_settings()) as database, database.connection() as connection:
         namespaces.register(
             connection,
             name,
-            source_uri=None if source is None else str(source.resolve()),
+            source_uri=None if source is None else _source_uri(source),
             chunking=chunking,
             chunking_by_media_type=by_type,
             recall_target=recall_target,
@@ -207,6 +210,14 @@ def main() -> None:
 def _fail(message: str, code: int) -> None:
     print(f"Error: {message}", file=sys.stderr)
     sys.exit(code)
+
+
+def _source_uri(source: str) -> str:
+    if "://" in source:
+        return source_from_uri(source).uri
+    if not Path(source).is_dir():
+        raise UsageError(f"There is no folder {source!r}.")
+    return str(Path(source).resolve())
 
 
 def _media_type_and_strategy(text: str) -> tuple[str, str]:

@@ -84,7 +84,8 @@ def load_documents(
 
     Raises:
         UnknownNamespace: it is not registered.
-        SourceUnavailable: the source could not be listed; nothing was changed.
+        SourceUnavailable: the source could not be listed, and nothing was changed; or went while
+            its items were read, and those before it are stored.
         KeyUnavailable: the namespace is encrypted, and its master key cannot be used.
     """
     with database.connect() as connection, exclusive(connection, STAGE, name):
@@ -133,14 +134,16 @@ def _bring_in(
     cipher: Cipher | None,
 ) -> Outcome:
     known = stored.get(item.key)
+    current = known if known and known.extraction_version == EXTRACTION_VERSION else None
+    fingerprint = item.fingerprint if source.tells_content else None
+    if current and fingerprint and current.source_fingerprint == fingerprint:
+        return Outcome.UNCHANGED
     try:
         raw = source.read(item, max_bytes)
         file_hash = hashlib.sha256(raw.data).hexdigest()
-        if (
-            known is not None
-            and known.file_hash == file_hash
-            and known.extraction_version == EXTRACTION_VERSION
-        ):
+        if current and current.file_hash == file_hash:
+            if fingerprint:
+                documents.remember_fingerprint(connection, namespace, current.id, fingerprint)
             return Outcome.UNCHANGED
         document = extract(raw)
     except ItemVanished:
@@ -155,6 +158,7 @@ def _bring_in(
         document,
         file_hash=file_hash,
         size_bytes=len(raw.data),
+        source_fingerprint=fingerprint,
         extraction_version=EXTRACTION_VERSION,
         cipher=cipher,
     )

@@ -25,12 +25,17 @@ SOURCE_TYPE = "document"
 
 @dataclass(frozen=True, slots=True)
 class StoredVersion:
-    """What tells whether a stored document is the one the source holds now."""
+    """What tells whether a stored document is the one the source holds now.
+
+    Attributes:
+        source_fingerprint: of the item that was read; None where it does not tell the content.
+    """
 
     id: UUID
     source_key: str
     file_hash: str
     extraction_version: str
+    source_fingerprint: str | None
 
 
 def versions(connection: psycopg.Connection, namespace: str) -> dict[str, StoredVersion]:
@@ -38,7 +43,7 @@ def versions(connection: psycopg.Connection, namespace: str) -> dict[str, Stored
     with connection.cursor(row_factory=class_row(StoredVersion)) as cursor:
         rows = cursor.execute(
             """
-            SELECT id, source_key, file_hash, extraction_version
+            SELECT id, source_key, file_hash, extraction_version, source_fingerprint
             FROM documents WHERE namespace = %s AND origin = 'source'
             """,
             [namespace],
@@ -50,8 +55,8 @@ _SAVE = """
     INSERT INTO documents AS known (
         namespace, id, origin, source_type, source_key, title, media_type, size_bytes,
         file_hash, text, text_hash, characters, page_starts, headings, metadata,
-        extraction_version, language)
-    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+        extraction_version, language, source_fingerprint)
+    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
     ON CONFLICT (namespace, id) DO UPDATE SET
         origin = excluded.origin, title = excluded.title, media_type = excluded.media_type,
         size_bytes = excluded.size_bytes, file_hash = excluded.file_hash,
@@ -59,7 +64,8 @@ _SAVE = """
         characters = excluded.characters, page_starts = excluded.page_starts,
         headings = excluded.headings,
         metadata = excluded.metadata, extraction_version = excluded.extraction_version,
-        language = excluded.language, chunking_fingerprint = NULL, updated_at = now()
+        language = excluded.language, source_fingerprint = excluded.source_fingerprint,
+        chunking_fingerprint = NULL, updated_at = now()
 """
 
 
@@ -69,6 +75,7 @@ class NewVersion:
 
     Attributes:
         file_hash: tells whether the stored version is this one.
+        source_fingerprint: tells the same without the file; None where it does not.
     """
 
     source_type: str
@@ -76,6 +83,7 @@ class NewVersion:
     document: ExtractedDocument
     file_hash: str
     size_bytes: int
+    source_fingerprint: str | None = None
 
 
 def save(
@@ -88,6 +96,7 @@ def save(
     size_bytes: int,
     extraction_version: str,
     source_type: str = SOURCE_TYPE,
+    source_fingerprint: str | None = None,
     origin: str = "source",
     cipher: Cipher | None = None,
 ) -> UUID:
@@ -96,9 +105,10 @@ def save(
     Chunks and embeddings of the older version stay until the chunks stage replaces them.
 
     Args:
+        source_fingerprint: of the item, where it tells the content.
         cipher: that of an encrypted namespace; the database refuses clear text there.
     """
-    new = NewVersion(source_type, source_key, document, file_hash, size_bytes)
+    new = NewVersion(source_type, source_key, document, file_hash, size_bytes, source_fingerprint)
     [identity] = save_all(
         connection,
         namespace,
@@ -157,6 +167,17 @@ def _row(
         Jsonb(columns.metadata),
         extraction_version,
         language_of(document.text) if cipher is None else None,
+        new.source_fingerprint,
+    )
+
+
+def remember_fingerprint(
+    connection: psycopg.Connection, namespace: str, identity: UUID, fingerprint: str
+) -> None:
+    """Note what the source calls the content that is stored already."""
+    connection.execute(
+        "UPDATE documents SET source_fingerprint = %s WHERE namespace = %s AND id = %s",
+        [fingerprint, namespace, identity],
     )
 
 

@@ -14,7 +14,7 @@ PACKAGES = (LIBRARY, "assets", "resources", "schedules", "local", "benchmarks", 
 
 # Each may import those before it, and itself.
 LAYERS = (
-    {"errors", "settings", "progress", "retries", "tracing"},
+    {"errors", "settings", "progress", "retries", "tracing", "aws"},
     {"documents", "chunking"},
     {"store"},
     {"embedding"},

@@ -13,10 +13,12 @@ from greenlang_vectors.documents.source import (
     FolderSource,
     ItemVanished,
     JsonlSource,
+    S3Source,
     SourceItem,
     listing_fingerprint,
     source_from_uri,
 )
+from greenlang_vectors.documents.sources import s3
 from greenlang_vectors.errors import ExtractionError, SourceUnavailable, UsageError
 
 LIMIT = 1_000_000
@@ -240,6 +242,16 @@ def test_sources_by_uri(tmp_path: Path) -> None:
         assert isinstance(source, FolderSource)
         assert source.uri == folder.as_uri()
         assert isinstance(source_from_uri(f"{uri}/c.jsonl"), JsonlSource)
-    for uri in ("s3://bucket/prefix", "file://otherhost/folder", ""):
+    for uri in ("s3://my-bucket/a%20b/c?d#e", "s3://my-bucket"):
+        bucket = source_from_uri(uri)
+        assert (type(bucket), bucket.uri) == (S3Source, uri)
+    for uri in ("s3://", "s3:///prefix", "s3://UPPER/x", "file://otherhost/folder", ""):
         with pytest.raises(UsageError):
             source_from_uri(uri)
+
+
+def test_keys_of_objects_are_storable_and_lead_back_to_the_object() -> None:
+    keys = ["nul\x00.txt", "\\x00", "\x00", "a\\x5cx00", "\\", "plain"]
+    stored = [s3._stored(key) for key in keys]
+    assert "\x00" not in "".join(stored)
+    assert [s3._key(each) for each in stored] == keys

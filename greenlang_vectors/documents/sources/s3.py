@@ -1,0 +1,140 @@
+"""All objects of an S3 bucket, or those below a prefix.
+
+boto3 lists and reads, not obstore as for backups: obstore refuses a whole listing in which one key
+has an empty segment ("a//b") or a control character, as keys of other people's buckets do.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, NoReturn
+
+from greenlang_vectors import aws
+from greenlang_vectors.documents.sources.model import (
+    EVALUATION_FOLDER,
+    ItemVanished,
+    RawDocument,
+    SourceItem,
+    oversized,
+)
+from greenlang_vectors.errors import ExtractionError, SourceUnavailable, UsageError
+
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+
+_GONE = frozenset({"NoSuchKey", "404", "PreconditionFailed", "412"})
+"""What S3 answers where the object is not the listed one any more."""
+
+_OWN = {
+    "InvalidObjectState": "Restore it from the archive, or move it out of the prefix.",
+    "AccessDenied": "Allow s3:GetObject on it, and kms:Decrypt with its key.",
+    "403": "Allow s3:GetObject on it, and kms:Decrypt with its key.",
+}
+"""What S3 answers that concerns one object alone, and what helps."""
+
+
+class S3Source:
+    """All objects below a prefix; what a folder leaves out is left out here.
+
+    An object is read as it was listed (`If-Match`), never a later version of it. Its ETag tells
+    its content, so an object whose ETag is known need not be read. Keys are those below the prefix,
+    NUL written as `\\x00`.
+
+    Source: ListObjectsV2, GetObject and "Common response headers" (ETag) of the Amazon S3 API
+    reference.
+
+    Args:
+        bucket: its name.
+        prefix: without slashes around it; "" for the whole bucket.
+
+    Raises:
+        UsageError: no bucket can have this name.
+    """
+
+    tells_content = True
+
+    def __init__(self, bucket: str, prefix: str = "") -> None:
+        if not _BUCKET.fullmatch(bucket):
+            raise UsageError(f"{bucket!r} cannot be a bucket.", "Name s3://BUCKET/PREFIX.")
+        self.bucket = bucket
+        self.prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
+        self._made: Any = None
+
+    @property
+    def uri(self) -> str:
+        """The bucket and prefix as an `s3://` URI."""
+        return f"s3://{self.bucket}/{self.prefix}".rstrip("/")
+
+    @property
+    def _client(self) -> Any:  # noqa: ANN401 - boto3 carries no types
+        if self._made is None:
+            self._made = aws.client("s3")
+        return self._made
+
+    def list(self) -> list[SourceItem]:
+        """See `Source.list`; a page of 1,000 objects is held at a time."""
+        items: list[SourceItem] = []
+        pages = self._client.get_paginator("list_objects_v2")
+        try:
+            for page in pages.paginate(Bucket=self.bucket, Prefix=self.prefix):
+                for found in page.get("Contents", []):
+                    key, size = found["Key"].removeprefix(self.prefix), int(found["Size"])
+                    if self.holds(found["Key"]) and (size or not key.endswith("/")):
+                        etag = found["ETag"].strip('"')
+                        items.append(SourceItem(_stored(key), size, f"{size}-{etag}"))
+        except aws.failures() as error:
+            raise SourceUnavailable(
+                f"The bucket {self.uri} cannot be listed: {aws.said(error)}.",
+                "Nothing was changed; allow s3:ListBucket and run again.",
+            ) from error
+        return sorted(items, key=lambda item: item.key)
+
+    def holds(self, key: str) -> bool:
+        """Whether an object of this key in the bucket would be listed, if it is there."""
+        name = key.removeprefix(self.prefix)
+        return (
+            key.startswith(self.prefix)
+            and name != ""
+            and not name.startswith(f"{EVALUATION_FOLDER}/")
+            and not any(part.startswith(".") and part.strip(".") for part in name.split("/"))
+        )
+
+    def read(self, item: SourceItem, max_bytes: int) -> RawDocument:
+        """See `Source.read`.
+
+        Raises:
+            SourceUnavailable: S3 is not reached: that says nothing of this item.
+        """
+        if item.size > max_bytes:
+            raise oversized(item.size, max_bytes)
+        etag = item.fingerprint.partition("-")[2]
+        try:
+            found = self._client.get_object(
+                Bucket=self.bucket, Key=self.prefix + _key(item.key), IfMatch=f'"{etag}"'
+            )
+            with found["Body"] as body:
+                data: bytes = body.read()
+        except aws.failures() as error:
+            self._failed(item, error)
+        return RawDocument(data=data, name=item.key.rstrip("/").rpartition("/")[2])
+
+    def _failed(self, item: SourceItem, error: Exception) -> NoReturn:
+        code = aws.code(error)
+        if code in _GONE:
+            raise ItemVanished(item.key) from error
+        if code in _OWN:
+            raise ExtractionError(
+                "unreadable", f"It cannot be read: {aws.said(error)}.", _OWN[code]
+            ) from error
+        raise SourceUnavailable(
+            f"{item.key!r} in {self.uri} cannot be read: {aws.said(error)}.",
+            "What came before it is stored; run again once the bucket answers.",
+        ) from error
+
+
+def _stored(key: str) -> str:
+    """The key as PostgreSQL can hold it; `_key` is the inverse."""
+    return re.sub(r"\\(?=x[0-9a-f]{2})|\x00", lambda found: f"\\x{ord(found[0]):02x}", key)
+
+
+def _key(stored: str) -> str:
+    return re.sub(r"\\x([0-9a-f]{2})", lambda found: chr(int(found[1], 16)), stored)
