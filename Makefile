@@ -5,13 +5,15 @@ PORT ?= 3000
 WORKERS ?= 2
 BIN := .venv/bin
 
-.PHONY: help run ui migration-demo test check format bench stop clean
+.PHONY: help run ui migration-demo test check check-deploy check-terraform format sbom bench stop clean
 help:
 	@echo "make run    install, start the database, fill every namespace, answer one question"
 	@echo "            DOCUMENTS=DIR takes your own folder, one sub-folder a namespace"
 	@echo "make ui     the Dagster UI on http://localhost:$(PORT), schedules and sensors running"
 	@echo "make migration-demo  leave Weaviate in four phases, on a stand-in that is cleared away"
-	@echo "make test   the tests, two files at a time (WORKERS)   make check  format, lint, types"
+	@echo "make test   the tests, two files at a time (WORKERS)   make check  format, lint, types,"
+	@echo "            licences, secrets, advisories           make sbom   the bill of materials"
+	@echo "make check-deploy  what deploys it: format of Terraform's files, policies"
 	@echo "make bench  the benchmarks   make stop   stop the embedded database"
 	@echo "make clean  remove the environment and ALL data of the embedded database"
 
@@ -31,10 +33,23 @@ check: .venv/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/python -m deploy.supply_chain check
+
+check-deploy: check-terraform
+
+check-terraform: .venv-policy/installed
+	@if command -v terraform > /dev/null; then terraform fmt -check -diff -recursive deploy/terraform; \
+		else echo "There is no terraform on this machine: its files' format is not checked."; fi
+	.venv-policy/bin/checkov --config-file deploy/terraform/.checkov.yaml
 
 format: .venv/installed-dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+sbom: .venv/installed-dev
+	@mkdir -p build
+	@$(BIN)/python -m deploy.supply_chain sbom > build/sbom.json
+	@echo "build/sbom.json: the packages that run, as CycloneDX"
 
 bench: .venv/installed-dev
 	@$(BIN)/python -m benchmarks $(BENCH)
@@ -43,7 +58,7 @@ stop:
 	@test ! -x $(BIN)/greenlang-vectors || $(BIN)/greenlang-vectors server stop
 
 clean: stop
-	rm -rf .venv .venv-peers .greenlang build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-peers .venv-policy .greenlang build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 .venv/installed: pyproject.toml constraints.txt | .venv/bin/pip
 	$(BIN)/pip install --disable-pip-version-check -c constraints.txt -e .
@@ -53,12 +68,18 @@ clean: stop
 	$(BIN)/pip install --disable-pip-version-check -c constraints.txt -e ".[weaviate]"
 	@touch $@
 
-.venv/installed-dev: .venv/installed
+.venv/installed-dev: pyproject.toml constraints.txt | .venv/bin/pip
 	$(BIN)/pip install --disable-pip-version-check -c constraints.txt -e ".[dev]"
-	@touch $@
+	@touch .venv/installed .venv/installed-weaviate $@
 
 .venv/bin/pip:
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" || \
 		{ echo "Python 3.11 or newer is needed; $(PYTHON) is older. Try: make run PYTHON=python3.12"; exit 2; }
 	@$(PYTHON) -m venv .venv || \
 		{ rm -rf .venv; echo "Python cannot make a virtual environment. On Debian: apt install python3-venv"; exit 2; }
+
+# Of its own: checkov wants older packages than the product.
+.venv-policy/installed: deploy/constraints-policy.txt
+	$(PYTHON) -m venv .venv-policy
+	.venv-policy/bin/pip install --disable-pip-version-check -q -c $< checkov
+	@touch $@

@@ -2,181 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
 from multiprocessing import get_context
-from pathlib import Path
 from typing import LiteralString
-from urllib.parse import quote, urlsplit, urlunsplit
 from uuid import uuid4
 
 import psycopg
 import pytest
 from psycopg import errors, sql
 
-from greenlang_vectors.errors import UnknownNamespace, UsageError
-from greenlang_vectors.store import embedded, leaves, namespaces, roles, schema
+from greenlang_vectors.store import embedded, leaves, namespaces, schema
 from greenlang_vectors.store.database import Database
 from greenlang_vectors.store.leaves import Leaf
 
-from ..conftest import wait_until_gone
+from .tenants import (
+    DIMENSIONS,
+    MODEL,
+    UNBOUND,
+    Connect,
+    Tenants,
+    count,
+    namespaced_tables,
+    partitions_of,
+    shown,
+)
 
 pytestmark = pytest.mark.integration
-
-Connect = Callable[..., psycopg.Connection]
-
-PASSWORD = "correct horse battery"  # noqa: S105 - of logins that live as long as a test
-DIMENSIONS = 8
-MODEL = "test-model"
-
-UNBOUND = {"alembic_version", "api_keys", "embedding_cache", "heartbeat"}
-"""Tables whose rows belong to no namespace."""
-
-VALUES = {
-    "uuid": "gen_random_uuid()",
-    "embedding": f"'{[1.0] * DIMENSIONS}'",
-    "query_embedding": f"'{[1.0] * DIMENSIONS}'",
-    "jsonb": "'{}'",
-    "boolean": "true",
-    "timestamp with time zone": "now()",
-    "bytea": "'x'",
-    "ARRAY": "'{}'",
-}
-"""What a column of a type or name is filled with; else 1 where it is a number, or text."""
-CHECKED = {"origin": "'sdk'", "state": "'current'", "operation": "'INSERT'"}
-"""Columns that take certain words only."""
-
-
-@dataclass(frozen=True)
-class Tenants:
-    """Two namespaces filled alike."""
-
-    ours: str
-    theirs: str
-
-
-@pytest.fixture(scope="module")
-def superuser(server: str, database: Database) -> Iterator[psycopg.Connection]:
-    url = urlunsplit(urlsplit(server)._replace(path=urlsplit(database.url).path))
-    with psycopg.connect(url, autocommit=True) as connection:
-        yield connection
-
-
-@pytest.fixture(scope="module")
-def tenants(database: Database, superuser: psycopg.Connection) -> Tenants:
-    made = Tenants(f"ours-{uuid4().hex[:6]}", f"theirs-{uuid4().hex[:6]}")
-    for name in (made.ours, made.theirs):
-        with database.connect() as connection:
-            namespaces.register(connection, name)
-            leaves.ensure_leaf(connection, Leaf(name, MODEL, DIMENSIONS))
-        fill(superuser, name)
-    return made
-
-
-def fill(superuser: psycopg.Connection, namespace: str) -> None:
-    """A row in every table, with the namespace's name in each text that has room for it."""
-    superuser.execute("SET session_replication_role = replica")
-    known = {"namespace": f"'{namespace}'", "embedding_model": f"'{MODEL}'", **CHECKED}
-    for table in {*namespaced_tables(superuser)} - {"namespaces", "embedding_collections"}:
-        columns = superuser.execute(
-            "SELECT column_name, data_type, coalesce(character_maximum_length, 999)"
-            " FROM information_schema.columns WHERE table_name = %s AND is_generated = 'NEVER'"
-            " AND is_identity = 'NO' AND (column_default IS NULL OR column_name = 'namespace')",
-            [table],
-        ).fetchall()
-        text = {
-            name: f"'{f'the secret of {namespace} in {table}'[:length]}'"
-            if "char" in kind or kind == "text"
-            else "1"
-            for name, kind, length in columns
-        }
-        values = [
-            known.get(name) or VALUES.get(kind) or VALUES.get(name) or text[name]
-            for name, kind, _ in columns
-        ]
-        superuser.execute(
-            sql.SQL("INSERT INTO {} ({}) VALUES ({})").format(
-                sql.Identifier(table),
-                sql.SQL(", ").join(sql.Identifier(name) for name, _, _ in columns),
-                sql.SQL(", ").join(map(sql.SQL, values)),
-            )
-        )
-    superuser.execute("RESET session_replication_role")
-
-
-@pytest.fixture(scope="module")
-def connect(database: Database) -> Iterator[Connect]:
-    """Connects as a fresh login with these rights: (role, namespace or None), ..."""
-    opened: dict[str, psycopg.Connection] = {}
-
-    def as_login(*rights: tuple[roles.Right, str | None]) -> psycopg.Connection:
-        login = f"t_{uuid4().hex[:10]}"
-        with database.connect() as connection:
-            for right, namespace in rights:
-                where = [namespace] if namespace else []
-                roles.create_login(connection, login, right, where, PASSWORD)
-        opened[login] = psycopg.connect(url_of(database, login), autocommit=True)
-        return opened[login]
-
-    yield as_login
-    with database.connect() as connection:
-        for tenant in opened.values():
-            tenant.close()
-        wait_until_gone(connection, list(opened))
-        for login in opened:
-            roles.drop_login(connection, login)
-
-
-@pytest.fixture(scope="module")
-def reader(connect: Connect, tenants: Tenants) -> psycopg.Connection:
-    return connect(("reader", tenants.ours))
-
-
-@pytest.fixture(scope="module")
-def writer(connect: Connect, tenants: Tenants) -> psycopg.Connection:
-    return connect(("writer", tenants.ours))
-
-
-def url_of(database: Database, login: str, password: str = PASSWORD) -> str:
-    return urlunsplit(urlsplit(database.url)._replace(netloc=f"{login}:{quote(password)}@"))
-
-
-def tables(connection: psycopg.Connection, *, partitions: bool) -> list[str]:
-    """Every table of the schema, or every partition and leaf."""
-    return [
-        name
-        for (name,) in connection.execute(
-            "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace"
-            " AND relkind IN ('r', 'p') AND relispartition = %s ORDER BY 1",
-            [partitions],
-        )
-    ]
-
-
-def namespaced_tables(connection: psycopg.Connection) -> list[str]:
-    return [table for table in tables(connection, partitions=False) if table not in UNBOUND]
-
-
-def partitions_of(connection: psycopg.Connection, namespace: str) -> list[str]:
-    found = tables(connection, partitions=True)
-    return [table for table in found if table.partition("__")[0].endswith(f"_{namespace}")]
-
-
-def count(connection: psycopg.Connection, table: str) -> int:
-    query = sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(table))
-    row = connection.execute(query).fetchone()
-    assert row is not None
-    return int(row[0])
-
-
-def shown(connection: psycopg.Connection, table: str) -> str:
-    """Every row it is shown, as text."""
-    query = sql.SQL("SELECT t::text FROM {} t").format(sql.Identifier(table))
-    return "\n".join(row for (row,) in connection.execute(query))
-
-
-# What is set up
 
 
 @pytest.mark.usefixtures("tenants")
@@ -223,9 +74,6 @@ def set_up(url: str, names: list[str]) -> list[str]:
         for name in names:
             namespaces.register(connection, name)
         return [namespace.name for namespace in namespaces.list_all(connection)]
-
-
-# Reading
 
 
 def test_a_reader_sees_its_own_rows_alone_through_any_table(
@@ -343,9 +191,6 @@ def test_switching_row_security_off_is_an_error(reader: psycopg.Connection) -> N
             count(reader, "documents")
 
 
-# Writing
-
-
 def test_a_reader_writes_nothing(reader: psycopg.Connection, superuser: psycopg.Connection) -> None:
     for table in [*namespaced_tables(superuser), *UNBOUND]:
         for statement in ("DELETE FROM {}", "INSERT INTO {} DEFAULT VALUES", "TRUNCATE {}"):
@@ -439,9 +284,6 @@ def test_a_reader_here_who_writes_there_does_not_write_here(
         assert changed.fetchall() == [(tenants.ours,)]
 
 
-# Readers, writers and admins of every namespace
-
-
 def test_the_roles_of_all_namespaces_do_what_the_prd_says(
     connect: Connect, superuser: psycopg.Connection, tenants: Tenants
 ) -> None:
@@ -502,9 +344,6 @@ def test_what_is_made_after_the_login_is_reached_and_secured_too(
         count(other, leaf.name)
 
 
-# Searching under row-level security
-
-
 def test_a_tenant_search_is_pruned_and_uses_the_index(database: Database, connect: Connect) -> None:
     name = f"search-{uuid4().hex[:6]}"
     leaf = Leaf(name, MODEL, DIMENSIONS)
@@ -542,103 +381,3 @@ def test_a_tenant_search_is_pruned_and_uses_the_index(database: Database, connec
             for line in plan.splitlines()
             if f'Index Scan using "{leaf.name}_embedding_idx"' in line
         ], plan
-
-
-# Logins
-
-
-def test_passwords_are_asked_for_and_reach_the_server_as_verifiers(
-    database: Database, connect: Connect, tenants: Tenants, superuser: psycopg.Connection
-) -> None:
-    login = connect(("reader", tenants.ours)).info.user
-    stored = superuser.execute(
-        "SELECT rolpassword FROM pg_authid WHERE rolname = %s", [login]
-    ).fetchone()
-    assert stored is not None
-    assert stored[0].startswith("SCRAM-SHA-256$")
-    with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
-        psycopg.connect(url_of(database, login, "wrong password"))
-
-
-def test_the_password_never_leaves_the_process(
-    database: Database,
-    superuser: psycopg.Connection,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    """Even a server that logs every statement, and an error that repeats one, tells nothing."""
-    log = superuser.execute("SELECT current_setting('data_directory') || '/log'").fetchone()
-    assert log is not None
-    login = f"t_{uuid4().hex[:10]}"
-    superuser.execute("ALTER SYSTEM SET log_statement = 'all'")
-    superuser.execute("SELECT pg_reload_conf()")
-    try:
-        with caplog.at_level("DEBUG"), database.connect() as connection:
-            roles.create_login(connection, login, "reader", [], PASSWORD)
-            roles.drop_login(connection, login)
-    finally:
-        superuser.execute("ALTER SYSTEM RESET log_statement")
-        superuser.execute("SELECT pg_reload_conf()")
-    text = Path(log[0]).read_text("utf-8")
-    assert f'ALTER ROLE "{login}" PASSWORD' in text
-    assert PASSWORD not in text + caplog.text
-
-
-def test_access_is_listed_and_a_second_right_is_added(
-    database: Database, connect: Connect, tenants: Tenants
-) -> None:
-    login = connect(("reader", tenants.ours), ("writer", tenants.theirs)).info.user
-    with database.connect() as connection:
-        found = [a for a in roles.list_access(connection) if a.login == login]
-    assert found == [
-        roles.Access(login, "reader", tenants.ours),
-        roles.Access(login, "writer", tenants.theirs),
-    ]
-
-
-def test_a_dropped_login_loses_its_rights_at_once(database: Database, tenants: Tenants) -> None:
-    login = f"t_{uuid4().hex[:10]}"
-    with database.connect() as connection:
-        roles.create_login(connection, login, "reader", [tenants.ours], PASSWORD)
-        with psycopg.connect(url_of(database, login), autocommit=True) as tenant:
-            assert count(tenant, "documents") == 1
-            roles.drop_login(connection, login)
-            with pytest.raises(psycopg.Error):
-                count(tenant, "documents")
-        with pytest.raises(UsageError):
-            roles.drop_login(connection, login)
-
-
-@pytest.mark.parametrize(
-    ("login", "right", "where", "password"),
-    [
-        ("Upper", "reader", [], PASSWORD),
-        ("a b", "reader", [], PASSWORD),
-        ("x" * 64, "reader", [], PASSWORD),
-        ("vector_admin", "reader", [], PASSWORD),
-        ("pg_monitor", "reader", [], PASSWORD),
-        ("greenlang_owner", "reader", [], PASSWORD),
-        ("postgres", "reader", [], PASSWORD),
-        ("boss", "admin", ["any"], PASSWORD),
-        ("short", "reader", [], "eleven char"),
-    ],
-)
-def test_a_login_that_cannot_be_is_refused_and_nothing_is_made(
-    database: Database,
-    login: str,
-    right: roles.Right,
-    where: list[str],
-    password: str,
-) -> None:
-    with database.connect() as connection:
-        before = connection.execute("SELECT * FROM pg_roles ORDER BY 1").fetchall()
-        with pytest.raises(UsageError) as caught:
-            roles.create_login(connection, login, right, where, password)
-        assert password not in str(caught.value)
-        assert connection.execute("SELECT * FROM pg_roles ORDER BY 1").fetchall() == before
-
-
-def test_an_unknown_namespace_is_refused(database: Database) -> None:
-    with database.connect() as connection:
-        with pytest.raises(UnknownNamespace):
-            roles.create_login(connection, "nobody", "reader", ["nowhere"], PASSWORD)
-        assert not [a for a in roles.list_access(connection) if a.login == "nobody"]
