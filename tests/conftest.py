@@ -6,10 +6,12 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from greenlang_vectors.settings import Settings
 from greenlang_vectors.store import embedded, schema
@@ -62,13 +64,20 @@ def server(data_dir: Path) -> str:
 
 @pytest.fixture(scope="session")
 def new_database(server: str) -> Callable[[], str]:
-    """Makes databases with the current schema, opened by their owner, who is no superuser."""
+    """Makes databases with the current schema, opened by their owner, who is no superuser.
+
+    The schema is made once; each database is a copy, which takes a tenth of the time.
+    """
+    original = embedded.owned_database(server, "original")
+    with psycopg.connect(original, autocommit=True) as connection:
+        schema.migrate(connection)
+    copied = sql.SQL("CREATE DATABASE {} TEMPLATE original OWNER {}")
 
     def create() -> str:
-        url = embedded.owned_database(server, f"test_{uuid4().hex[:12]}")
-        with psycopg.connect(url, autocommit=True) as connection:
-            schema.migrate(connection)
-        return url
+        name = f"test_{uuid4().hex[:12]}"
+        with psycopg.connect(server, autocommit=True) as superuser:
+            superuser.execute(copied.format(sql.Identifier(name), sql.Identifier(embedded.OWNER)))
+        return urlunsplit(urlsplit(original)._replace(path=f"/{name}"))
 
     return create
 
