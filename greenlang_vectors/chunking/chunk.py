@@ -1,26 +1,27 @@
-"""From a document to its chunks: plan, measure, number, label with page and headings."""
+"""From a document to its chunks: plan, measure, number, label."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import asdict
 from itertools import count, islice
 
 from greenlang_vectors.chunking.fixed import windows
-from greenlang_vectors.chunking.measure import Passage, measure
+from greenlang_vectors.chunking.labels import Labels
+from greenlang_vectors.chunking.measure import measure
 from greenlang_vectors.chunking.model import Chunk, ChunkingConfig
 from greenlang_vectors.chunking.semantic import Outline
 from greenlang_vectors.chunking.tokenmap import TokenMap
 from greenlang_vectors.chunking.tokens import Tokenizer
 from greenlang_vectors.documents.model import ExtractedDocument
+from greenlang_vectors.documents.provisions import provisions
 from greenlang_vectors.errors import ChunkingError, UsageError
 
-CHUNKING_VERSION = 1
-"""To be raised with every change of the code that cuts any text differently."""
+CHUNKING_VERSION = 2
+"""To be raised with every change of the code that cuts or labels any text differently."""
 
 _PARENTS_AT_ONCE = 64
 """Parents whose children are counted together."""
@@ -68,11 +69,12 @@ def _sequence(
 ) -> Iterator[Chunk]:
     tokens = TokenMap(document.text, tokenizer)
     budget = config.max_tokens - tokenizer.special_tokens
+    parts = provisions(document)
     if config.strategy == "semantic":
-        spans = Outline(document, tokens).spans(budget)
+        spans = Outline(document, tokens, parts).spans(budget)
     else:
         spans = windows(tokens, budget, config.overlap_tokens)
-    label = _Labels(document)
+    label = Labels(document, parts)
     passages = measure(spans, document.text, config.max_tokens, tokenizer)
     for index, passage in enumerate(passages):
         yield label(index, passage)
@@ -81,11 +83,12 @@ def _sequence(
 def _hierarchy(
     document: ExtractedDocument, config: ChunkingConfig, tokenizer: Tokenizer
 ) -> Iterator[Chunk]:
-    outline = Outline(document, TokenMap(document.text, tokenizer))
+    parts = provisions(document)
+    outline = Outline(document, TokenMap(document.text, tokenizer), parts)
     budget, child_budget = (
         size - tokenizer.special_tokens for size in (config.max_tokens, config.child_tokens)
     )
-    label = _Labels(document)
+    label = Labels(document, parts)
     numbers = count()
     parents = measure(outline.spans(budget), document.text, config.max_tokens, tokenizer)
     while batch := list(islice(parents, _PARENTS_AT_ONCE)):
@@ -96,29 +99,3 @@ def _hierarchy(
             yield label(parent_index, parent, level=1)
             while children and children[0].end <= parent.end:
                 yield label(next(numbers), children.popleft(), parent_index=parent_index)
-
-
-class _Labels:
-    """Makes chunks of a document's passages: knows their pages and headings."""
-
-    def __init__(self, document: ExtractedDocument) -> None:
-        self._document = document
-        self._heading_starts = [heading.start for heading in document.headings]
-        self._heading_paths = [(), *document.heading_paths()]
-
-    def __call__(
-        self, index: int, passage: Passage, level: int = 0, parent_index: int | None = None
-    ) -> Chunk:
-        start, end, tokens = passage
-        return Chunk(
-            index=index,
-            start=start,
-            end=end,
-            content=self._document.text[start:end],
-            token_count=tokens,
-            page_start=self._document.page_at(start),
-            page_end=self._document.page_at(end - 1),
-            heading_path=self._heading_paths[bisect_right(self._heading_starts, start)],
-            level=level,
-            parent_index=parent_index,
-        )

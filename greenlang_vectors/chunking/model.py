@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal, get_args
 
+from greenlang_vectors.documents.model import JSON
 from greenlang_vectors.errors import UsageError
 
 StrategyName = Literal["semantic", "fixed", "sliding_window", "hierarchical"]
@@ -73,6 +75,7 @@ class Chunk:
         heading_path: headings in force where it begins, outermost first.
         level: 0 for a chunk that is embedded and searched, 1 for a parent.
         parent_index: index of the parent chunk (hierarchical), else None.
+        metadata: which provisions of which act it holds, for filters (`labels`).
     """
 
     index: int
@@ -85,6 +88,7 @@ class Chunk:
     heading_path: tuple[str, ...]
     level: int = 0
     parent_index: int | None = None
+    metadata: Mapping[str, JSON] = field(default_factory=dict)
 
     @property
     def content_hash(self) -> str:

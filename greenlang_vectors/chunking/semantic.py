@@ -1,15 +1,21 @@
-"""Cutting at the seams of a text: headings first, then paragraphs, sentences, clauses, words."""
+"""Cutting at the seams of a text: headings first, then paragraphs, sentences, clauses, words.
+
+A passage of a legal act holds no part of two articles or annexes, so that it can be found by the
+one it is of.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from math import ceil
 
 import numpy as np
 
-from greenlang_vectors.chunking.boundaries import boundaries, heading_rank
+from greenlang_vectors.chunking.boundaries import PARAGRAPH, boundaries, heading_rank
 from greenlang_vectors.chunking.tokenmap import Span, TokenMap
 from greenlang_vectors.documents.model import ExtractedDocument
+from greenlang_vectors.documents.provisions import Provision
 
 SECTION_LEVEL = 2
 """Headings down to this level always begin a new chunk, except after a tiny section."""
@@ -20,15 +26,24 @@ _TINY = 1 / 8
 _FILL = 0.95
 """How full the pieces of a long section are planned, to leave room to choose good places."""
 
+_NONE = ("", "")
+
 _LEEWAY = 0.35
 """How far a cut may be from the planned place, as a share of the planned piece."""
 
 
 class Outline:
-    """A document's places to cut, measured in tokens."""
+    """A document's places to cut, measured in tokens.
 
-    def __init__(self, document: ExtractedDocument, tokens: TokenMap) -> None:
+    Args:
+        provisions: of an act; passages keep to its articles and annexes.
+    """
+
+    def __init__(
+        self, document: ExtractedDocument, tokens: TokenMap, provisions: Sequence[Provision] = ()
+    ) -> None:
         self._tokens = tokens
+        self._provisions = provisions
         self._places, self._ranks = boundaries(document)
         self._positions = np.searchsorted(tokens.starts, self._places)
 
@@ -42,18 +57,29 @@ class Outline:
             yield from self.split(start, end, budget)
 
     def _sections(self, tiny: float) -> Iterator[Span]:
-        """Parts under a heading of the upper levels.
+        """Parts under a heading of the upper levels, and articles.
 
-        One of fewer than `tiny` tokens takes in the next, unless that stands under another parent.
+        One of fewer than `tiny` tokens takes in the next, unless that stands under another parent
+        or both are of articles or annexes.
         """
         start, position, rank = 0, 0, heading_rank(0)
-        for i in np.flatnonzero(self._ranks >= heading_rank(SECTION_LEVEL)):
-            if self._positions[i] - position < tiny and self._ranks[i] <= rank:
+        for i in np.flatnonzero(self._ranks > PARAGRAPH):
+            place = int(self._places[i])
+            before, following = self._unit_at(place - 1), self._unit_at(place)
+            if before == following and self._ranks[i] < heading_rank(SECTION_LEVEL):
                 continue
-            if self._places[i] > start:
-                yield start, int(self._places[i])
-            start, position, rank = int(self._places[i]), self._positions[i], self._ranks[i]
+            tiny_before = self._positions[i] - position < tiny and self._ranks[i] <= rank
+            if tiny_before and before in (following, _NONE):
+                continue
+            if place > start:
+                yield start, place
+            start, position, rank = place, self._positions[i], self._ranks[i]
         yield start, len(self._tokens.text)
+
+    def _unit_at(self, place: int) -> tuple[str, str]:
+        """Annex and article at a place."""
+        i = bisect_right(self._provisions, place, key=lambda each: each.start)
+        return self._provisions[i - 1].unit if i else _NONE
 
     def split(self, start: int, end: int, budget: int) -> Iterator[Span]:
         """Spans of about equal length that tile the one given, each of at most `budget` positions.

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import PurePosixPath
 
+from greenlang_vectors.documents.celex import celex_of
 from greenlang_vectors.documents.html import extract_html
 from greenlang_vectors.documents.markdown import extract_markdown
 from greenlang_vectors.documents.model import ExtractedDocument
@@ -14,7 +16,7 @@ from greenlang_vectors.documents.source import RawDocument
 from greenlang_vectors.documents.text import decode, extract_text
 from greenlang_vectors.errors import ExtractionError
 
-EXTRACTION_VERSION = "1"
+EXTRACTION_VERSION = "2"
 """Belongs to the identity of every extracted text: raise it when any extractor or the cleaning
 gives other text than before, and everything is extracted again."""
 
@@ -99,7 +101,8 @@ def extract(raw: RawDocument) -> ExtractedDocument:
     document = _EXTRACTORS[media_type](raw.data, raw.name, raw.title)
     if not document.text:
         raise ExtractionError("empty", "It holds no visible text.", "Fill it or remove it.")
-    return document
+    celex = document.metadata.get("celex") or celex_of(raw.name, document.title, document.text)
+    return replace(document, metadata={**document.metadata, "celex": celex}) if celex else document
 
 
 def _media_type(raw: RawDocument) -> str:

@@ -13,6 +13,10 @@ from greenlang_vectors.documents.blocks import Block, joined
 from greenlang_vectors.documents.clean import one_line, shorten
 
 GENERIC = 8
+ARTICLE = 7
+"""The level of articles, and of the recitals as a whole."""
+RECITALS = ("Whereas:", "WHEREAS:")
+"""What recitals are announced by."""
 
 _LEVELS = {
     "annex": 1,
@@ -22,7 +26,7 @@ _LEVELS = {
     "chapter": 4,
     "section": 5,
     "subsection": 6,
-    "article": 7,
+    "article": ARTICLE,
 }
 _DIVISION = re.compile(
     r"(?P<quote>[‘'\"“]?)(?P<kind>Part|Title|Chapter|Section|Sub-?section|Article|Annex|Appendix)"
@@ -42,6 +46,9 @@ _ACT = re.compile(
     re.IGNORECASE,
 )
 _TITLE_LENGTH = 250
+_NUMBER = re.compile(r"\d{1,4}")
+ARTICLE_GAP = 5
+"""So many numbers at most are left out where articles and paragraphs were deleted."""
 
 
 def enumerator(text: str) -> str:
@@ -62,8 +69,8 @@ def division(line: str) -> tuple[int, str] | None:
     so that recitals know where they stand. A division quoted in an amending act ("‘Article 19a")
     ranks below the article that quotes it.
     """
-    if line in ("Whereas:", "WHEREAS:"):
-        return _LEVELS["article"], line
+    if line in RECITALS:
+        return ARTICLE, line
     if len(line) > _TITLE_LENGTH:
         return None
     match = _DIVISION.fullmatch(line)
@@ -76,6 +83,31 @@ def division(line: str) -> tuple[int, str] | None:
     if match["kind"].islower() or (title and ends_sentence(title)):
         return None
     return _LEVELS[kind] + (GENERIC if match["quote"] else 0), title
+
+
+class Quotations:
+    """Tells an act's own articles from those it inserts into another.
+
+    Of several that one quotation inserts, only the first bears the opening mark; the others do not
+    count up from the article that inserts them.
+    """
+
+    def __init__(self) -> None:
+        self._article = 0
+        self._quoting = False
+
+    def level(self, level: int, line: str) -> int:
+        """The level of the next division, of which `division` gave the level."""
+        if level > GENERIC:
+            self._quoting = True
+        match = _NUMBER.search(line) if level == ARTICLE else None
+        if match is None:
+            return level
+        number = int(match.group())
+        if self._quoting and not self._article < number <= self._article + ARTICLE_GAP:
+            return level + GENERIC
+        self._article, self._quoting = number, False
+        return level
 
 
 def may_be_heading(text: str) -> bool:
@@ -99,6 +131,7 @@ def with_divisions(blocks: Sequence[Block]) -> list[Block]:
     lines, titled "Article 5 – Obligations of operators".
     """
     result: list[Block] = []
+    quotations = Quotations()
     skip = False
     for index, block in enumerate(blocks):
         if skip:
@@ -109,6 +142,7 @@ def with_divisions(blocks: Sequence[Block]) -> list[Block]:
             result.append(block)
             continue
         level, title = found
+        level = quotations.level(level, one_line(block.text))
         if block.level is not None and block.level < GENERIC:
             level = block.level
         following = blocks[index + 1] if index + 1 < len(blocks) else None

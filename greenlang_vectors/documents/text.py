@@ -7,7 +7,7 @@ import re
 
 from greenlang_vectors.documents.blocks import PARAGRAPH
 from greenlang_vectors.documents.clean import clean, shorten
-from greenlang_vectors.documents.headings import division, may_be_heading
+from greenlang_vectors.documents.headings import Quotations, division, may_be_heading
 from greenlang_vectors.documents.model import ExtractedDocument, Heading
 from greenlang_vectors.errors import ExtractionError
 
@@ -129,12 +129,13 @@ def extract_text(data: bytes, name: str, title: str | None = None) -> ExtractedD
 
 def _headings(text: str) -> list[Heading]:
     headings: list[Heading] = []
+    quotations = Quotations()
     for match in _HEADING_CANDIDATE.finditer(text):
         line = match.group()
         found = division(line)
         if found is None:
             continue
-        level, own_title = found
+        level, own_title = quotations.level(found[0], line), found[1]
         end = match.end()
         following = text[end : end + 300].lstrip("\n").partition("\n\n")[0]
         alone = text.startswith(PARAGRAPH, end) or end == len(text)

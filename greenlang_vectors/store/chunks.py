@@ -7,12 +7,14 @@ from typing import Any, cast
 from uuid import UUID
 
 import psycopg
+from psycopg.types.json import Jsonb
 
 from greenlang_vectors.chunking.model import Chunk
+from greenlang_vectors.documents.model import JSON
 from greenlang_vectors.store import embeddings
 from greenlang_vectors.store.bulk import copy_rows
 from greenlang_vectors.store.encryption.cipher import Cipher
-from greenlang_vectors.store.encryption.columns import ChunkColumns
+from greenlang_vectors.store.encryption.columns import ChunkColumns, open_chunk_metadata
 
 _COLUMNS = {
     "namespace": "varchar",
@@ -28,6 +30,7 @@ _COLUMNS = {
     "page_start": "int4",
     "page_end": "int4",
     "heading_path": "text[]",
+    "metadata": "jsonb",
     "language": "varchar",
 }
 
@@ -90,15 +93,18 @@ def replace_all(
 ) -> None:
     """Do so for many documents, which the open transaction has locked.
 
+    An embedding whose chunk bears other metadata than before is made anew, out of the cache.
+
     Args:
         chunks: of each document.
     """
     rows = [
         (document, chunk, chunk.content_hash) for document in chunks for chunk in chunks[document]
     ]
+    metadata = _metadata(connection, namespace, list(chunks), cipher)
     kept: dict[UUID, dict[int, str]] = {document: {} for document in chunks}
     for document, chunk, content_hash in rows:
-        if chunk.level == 0:
+        if chunk.level == 0 and metadata.get((document, chunk.index), {}) == chunk.metadata:
             kept[document][chunk.index] = content_hash
     with connection.transaction():
         embeddings.retire(connection, namespace, kept, cache_seconds=cache_seconds)
@@ -127,6 +133,28 @@ def replace_all(
         )
 
 
+def _metadata(
+    connection: psycopg.Connection,
+    namespace: str,
+    identities: Sequence[UUID],
+    cipher: Cipher | None,
+) -> dict[tuple[UUID, int], Mapping[str, JSON]]:
+    """The metadata of the documents' stored chunks that have any."""
+    found = connection.execute(
+        """
+        SELECT document_id, chunk_index, metadata FROM document_chunks
+        WHERE namespace = %s AND document_id = ANY(%s) AND metadata <> '{}'
+        """,
+        [namespace, identities],
+    )
+    return {
+        (document, index): metadata
+        if cipher is None
+        else open_chunk_metadata(cipher, document, index, metadata)
+        for document, index, metadata in found
+    }
+
+
 def _row(
     namespace: str,
     document: UUID,
@@ -135,7 +163,7 @@ def _row(
     language: str | None,
     cipher: Cipher | None,
 ) -> tuple[Any, ...]:
-    columns = ChunkColumns(chunk.content, list(chunk.heading_path))
+    columns = ChunkColumns(chunk.content, list(chunk.heading_path), dict(chunk.metadata))
     if cipher is not None:
         columns = columns.sealed(cipher, document, chunk.index)
     return (
@@ -152,6 +180,7 @@ def _row(
         chunk.page_start,
         chunk.page_end,
         columns.heading_path,
+        Jsonb(columns.metadata),
         language if chunk.level == 0 else None,
     )
 

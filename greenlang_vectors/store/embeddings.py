@@ -18,6 +18,7 @@ from greenlang_vectors.store import archived, writing
 from greenlang_vectors.store.encryption.cipher import Cipher
 from greenlang_vectors.store.encryption.columns import (
     EmbeddingColumns,
+    open_chunk_metadata,
     open_content,
     open_metadata,
 )
@@ -50,12 +51,20 @@ class PendingChunk:
     own_metadata: bool = False
 
 
-def plan_work(connection: psycopg.Connection, leaf: Leaf, fingerprint: str) -> int:
+def plan_work(
+    connection: psycopg.Connection,
+    leaf: Leaf,
+    fingerprint: str,
+    only: Sequence[str] | None = None,
+) -> int:
     """List the chunks that lack an embedding in a temporary table; return how many they are.
 
     One whose embedding lies in an archive does not lack it.
     They are ordered by length, so that batches of neighbours need little padding. The list
     lives with the connection; `pending` reads it in pages.
+
+    Args:
+        only: of these chunks alone, "DOCUMENT/NUMBER" each.
     """
     archived.forget_stale(connection, leaf, fingerprint)
     connection.execute("DROP TABLE IF EXISTS pg_temp.embedding_work")
@@ -76,8 +85,15 @@ def plan_work(connection: psycopg.Connection, leaf: Leaf, fingerprint: str) -> i
             WHERE a.namespace = %(namespace)s AND a.embedding_model = %(model)s
               AND a.document_id = c.document_id AND a.chunk_index = c.chunk_index
               AND a.content_hash = c.content_hash)
+          AND (%(only)s::text[] IS NULL
+               OR c.document_id || '/' || c.chunk_index = ANY(%(only)s))
         """,
-        {"namespace": leaf.namespace, "model": leaf.model, "fingerprint": fingerprint},
+        {
+            "namespace": leaf.namespace,
+            "model": leaf.model,
+            "fingerprint": fingerprint,
+            "only": None if only is None else list(only),
+        },
     )
     connection.execute("CREATE INDEX ON embedding_work (position)")
     row = connection.execute("SELECT count(*) FROM embedding_work").fetchone()
@@ -105,7 +121,9 @@ def pending(
                        WHEN 'weaviate' THEN (
                            SELECT nullif(e.metadata, '{}') FROM vector_embeddings e
                            WHERE e.namespace = %(namespace)s AND e.source_id = c.document_id
-                             AND e.chunk_index = c.chunk_index LIMIT 1) END AS metadata
+                             AND e.chunk_index = c.chunk_index LIMIT 1)
+                       ELSE nullif(c.metadata, '{}') END AS metadata,
+                   d.origin = 'source' AS own_metadata
             FROM embedding_work w
             JOIN document_chunks c ON c.namespace = %(namespace)s
                 AND c.document_id = w.document_id AND c.chunk_index = w.chunk_index
@@ -122,7 +140,11 @@ def pending(
 def _opened(cipher: Cipher, chunk: PendingChunk) -> PendingChunk:
     try:
         content = open_content(cipher, chunk.document_id, chunk.chunk_index, chunk.content)
-        metadata = open_metadata(cipher, chunk.document_id, chunk.metadata or {})
+        metadata = (
+            open_chunk_metadata(cipher, chunk.document_id, chunk.chunk_index, chunk.metadata or {})
+            if chunk.own_metadata
+            else open_metadata(cipher, chunk.document_id, chunk.metadata or {})
+        )
     except SealBroken as error:
         return replace(chunk, content="", broken=error)
     return replace(chunk, content=content, metadata=metadata or None)

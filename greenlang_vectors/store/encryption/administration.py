@@ -50,7 +50,7 @@ _CLEAR: dict[str, tuple[LiteralString, LiteralString]] = {
         "OR jsonb_typeof(NEW.headings) <> 'string' OR NEW.language IS NOT NULL",
     ),
     "document_chunks": (
-        "content, heading_path, language",
+        "content, heading_path, metadata, language",
         "left(NEW.content, 5) <> 'glv1:' "
         "OR cardinality(NEW.heading_path) > 0 AND left(NEW.heading_path[1], 5) <> 'glv1:' "
         "OR NEW.language IS NOT NULL",

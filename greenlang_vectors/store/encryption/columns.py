@@ -52,16 +52,24 @@ class DocumentColumns(NamedTuple):
 
 
 class ChunkColumns(NamedTuple):
-    """What the table document_chunks holds of a chunk's text."""
+    """What the table document_chunks holds of a chunk's text.
+
+    Attributes:
+        metadata: None where it is not asked for.
+    """
 
     content: str
     heading_path: list[str]
+    metadata: dict[str, JSON] | None = None
 
     def sealed(self, cipher: Cipher, document: UUID, index: int) -> ChunkColumns:
         """The columns as an encrypted namespace stores them."""
         return ChunkColumns(
             cipher.seal(_content(document, index), self.content),
             cipher.seal_list(_heading_path(document, index), self.heading_path),
+            None
+            if self.metadata is None
+            else cipher.seal_metadata(_chunk_metadata(document, index), self.metadata),
         )
 
     def opened(self, cipher: Cipher, document: UUID, index: int) -> ChunkColumns:
@@ -73,6 +81,9 @@ class ChunkColumns(NamedTuple):
         return ChunkColumns(
             open_content(cipher, document, index, self.content),
             cipher.open_list(_heading_path(document, index), self.heading_path),
+            None
+            if self.metadata is None
+            else open_chunk_metadata(cipher, document, index, self.metadata),
         )
 
 
@@ -143,12 +154,27 @@ def open_content(cipher: Cipher, document: UUID, index: int, content: str) -> st
     return cipher.open(_content(document, index), content)
 
 
+def open_chunk_metadata(
+    cipher: Cipher, document: UUID, index: int, metadata: Mapping[str, JSON]
+) -> dict[str, JSON]:
+    """A chunk's metadata in clear.
+
+    Raises:
+        SealBroken, KeyUnavailable: see `Cipher.open`.
+    """
+    return cipher.open_metadata(_chunk_metadata(document, index), metadata)
+
+
 def _content(document: UUID, index: int) -> Place:
     return Place("document_chunks", f"{document}/{index}", "content")
 
 
 def _heading_path(document: UUID, index: int) -> Place:
     return Place("document_chunks", f"{document}/{index}", "heading_path")
+
+
+def _chunk_metadata(document: UUID, index: int) -> Place:
+    return Place("document_chunks", f"{document}/{index}", "metadata")
 
 
 def _preview(document: UUID, index: int) -> Place:

@@ -73,7 +73,7 @@ def _seal_document(cipher: Cipher, row: Row) -> Row:
 def _seal_chunk(cipher: Cipher, row: Row) -> Row:
     document, index, *columns = row
     new = ChunkColumns(*columns).opened(cipher, document, index).sealed(cipher, document, index)
-    return document, index, new.content, Jsonb(new.heading_path)
+    return document, index, new.content, Jsonb(new.heading_path), Jsonb(new.metadata)
 
 
 def _seal_embedding(cipher: Cipher, row: Row) -> Row:
@@ -102,17 +102,17 @@ TABLES = (
     ),
     _Table(
         "document_chunks",
-        "left(content, %(length)s) <> %(mark)s",
+        "(left(content, %(length)s) <> %(mark)s OR " + _METADATA_PENDING + ")",
         ("document_id", "chunk_index"),
-        ("content", "heading_path"),
+        ("content", "heading_path", "metadata"),
         "1 / %(rows)s::float8",
         _seal_chunk,
         """
         UPDATE document_chunks c SET
-            content = new.content, language = NULL,
+            content = new.content, language = NULL, metadata = new.metadata,
             heading_path = ARRAY(SELECT jsonb_array_elements_text(new.heading_path))
-        FROM unnest(%b::uuid[], %b::integer[], %b::text[], %b::jsonb[])
-            AS new (document_id, chunk_index, content, heading_path)
+        FROM unnest(%b::uuid[], %b::integer[], %b::text[], %b::jsonb[], %b::jsonb[])
+            AS new (document_id, chunk_index, content, heading_path, metadata)
         WHERE c.namespace = {namespace}
           AND c.document_id = new.document_id AND c.chunk_index = new.chunk_index
         """,
