@@ -27,6 +27,7 @@ from greenlang_vectors.commands.common import (
     output,
     print_json,
 )
+from greenlang_vectors.commands.dead_letters import dead_letters_group
 from greenlang_vectors.commands.drill import drill
 from greenlang_vectors.commands.encryption import encryption_group
 from greenlang_vectors.commands.evaluate import evaluate
@@ -170,6 +171,7 @@ app.add_command(archive_group)
 app.add_command(audit_group)
 app.add_command(backup_group)
 app.add_command(collections_group)
+app.add_command(dead_letters_group)
 app.add_command(drill)
 app.add_command(encryption_group)
 app.add_command(evaluate)

@@ -32,6 +32,7 @@ from resources.database import DatabaseResource
 from resources.embedding import EmbeddingResource
 from resources.progress import LoggedProgress
 from schedules.backups import BACKUP_SCHEDULES, back_up, prove_exports, prune_exports
+from schedules.dead_letter_jobs import replay_dead_letters
 from schedules.jobs import (
     archive_embeddings,
     housekeeping,
@@ -68,7 +69,7 @@ def build_defs(*, resource_overrides: Mapping[str, object] | None = None) -> dg.
         ],
         jobs=[
             *(ingest, maintain_indexes, switch_collection, archive_embeddings, housekeeping),
-            *(migrate_from_weaviate, repair_from_weaviate),
+            *(replay_dead_letters, migrate_from_weaviate, repair_from_weaviate),
             *(make_aurora_snapshots, check_recovery_objectives),
             *(back_up, prove_exports, prune_exports),
         ],

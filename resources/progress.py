@@ -23,8 +23,8 @@ class LoggedProgress(dg.ConfigurableResource[None]):
 
     seconds: float = 5.0
 
-    def listener(self, context: dg.AssetExecutionContext) -> Progress:
-        """The listener of the stage that runs."""
+    def listener(self, context: dg.AssetExecutionContext | dg.OpExecutionContext) -> Progress:
+        """The listener of the stage, or of the op, that runs."""
         silent_until = time.monotonic() + self.seconds
         whose = context.partition_key if context.has_partition_key else context.asset_key.path[-1]
 

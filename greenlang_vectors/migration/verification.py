@@ -224,7 +224,9 @@ class _Work:
         """The differences, those of objects that a backfill gave up on with its reason."""
         letters = {
             each.item: each.message
-            for each in dead_letters.list_all(self._connection, self._namespace, "backfill")
+            for each in dead_letters.list_all(
+                self._connection, self._namespace, "backfill", discarded=True
+            )
         }
         return [
             replace(each, detail=letters.get(item_of(each.tenant, each.object_id), each.detail))

@@ -68,7 +68,8 @@ _DEAD_LETTERS = """
           UNION ALL
           SELECT n.name, found.stage, 1
           FROM namespaces n CROSS JOIN LATERAL (
-              SELECT d.stage FROM dead_letters d WHERE d.namespace = n.name LIMIT %(most)s
+              SELECT d.stage FROM dead_letters d
+              WHERE d.namespace = n.name AND d.discarded_at IS NULL LIMIT %(most)s
           ) found) AS all_of (namespace, stage, failed)
     GROUP BY namespace, stage
 """

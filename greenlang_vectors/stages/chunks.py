@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from greenlang_vectors.chunking.chunk import chunk_document, fingerprint
@@ -47,6 +48,7 @@ def cut_chunks(
     embedders: Embedders,
     chunk_tokens: int,
     cache_seconds: int,
+    only: Collection[str] | None = None,
     progress: Progress = silent,
 ) -> ChunksReport:
     """Cut every document that is new, changed, or was cut in another way.
@@ -55,6 +57,7 @@ def cut_chunks(
         embedders: the serving collection's tokenizer counts, no chunk is longer than it reads.
         chunk_tokens: the most tokens a chunk may have.
         cache_seconds: how long the vectors of vanished chunks stay in the cache.
+        only: look at these documents alone, by their keys in the source.
 
     Raises:
         UnknownNamespace: it is not registered.
@@ -79,6 +82,7 @@ def cut_chunks(
             },
             fingerprint(config_for(""), tokenizer),
         )
+        work = [(identity, key) for identity, key in work if only is None or key in only]
         cipher = cipher_of(connection, name)
         cut = 0
         failed: list[str] = []
@@ -103,7 +107,7 @@ def cut_chunks(
                 dead_letters.record(connection, name, STAGE, source_key, error)
                 failed.append(source_key)
             progress(done, len(work), "documents")
-        dead_letters.keep_only(connection, name, STAGE, failed)
+        dead_letters.keep_only(connection, name, STAGE, failed, among=only)
         stored, searched, tokens = chunks.totals(connection, name)
         return ChunksReport(
             cut=cut,

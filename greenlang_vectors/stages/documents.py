@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum
 
@@ -71,6 +72,7 @@ def load_documents(
     *,
     max_bytes: int,
     cache_seconds: int,
+    only: Collection[str] | None = None,
     progress: Progress = silent,
 ) -> DocumentsReport:
     """Bring the namespace's documents up to its source.
@@ -81,6 +83,7 @@ def load_documents(
     Args:
         max_bytes: larger files are dead letters.
         cache_seconds: how long the vectors of removed documents stay in the cache.
+        only: look at these items alone, by their keys, and remove nothing.
 
     Raises:
         UnknownNamespace: it is not registered.
@@ -94,7 +97,8 @@ def load_documents(
         removed = 0
         if namespace.source_uri is not None:
             source = source_from_uri(namespace.source_uri)
-            items = source.list()
+            listing = source.list()
+            items = [item for item in listing if only is None or item.key in only]
             stored = documents.versions(connection, name)
             cipher = cipher_of(connection, name)
             failed: list[str] = []
@@ -105,12 +109,13 @@ def load_documents(
                 if outcome is Outcome.FAILED:
                     failed.append(item.key)
                 progress(done, len(items), "files")
-            gone = stored.keys() - {item.key for item in items}
-            for key in gone:
-                documents.remove(connection, name, stored[key].id, cache_seconds=cache_seconds)
-            removed = len(gone)
-            dead_letters.keep_only(connection, name, STAGE, failed)
-            namespaces.remember_listing(connection, name, listing_fingerprint(items))
+            if only is None:
+                gone = stored.keys() - {item.key for item in listing}
+                for key in gone:
+                    documents.remove(connection, name, stored[key].id, cache_seconds=cache_seconds)
+                removed = len(gone)
+                namespaces.remember_listing(connection, name, listing_fingerprint(listing))
+            dead_letters.keep_only(connection, name, STAGE, failed, among=only)
         count, characters = documents.totals(connection, name)
         return DocumentsReport(
             listed=outcomes.total(),

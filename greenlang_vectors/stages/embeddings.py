@@ -6,6 +6,7 @@ begins: a killed run repeats at most one step.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -60,6 +61,7 @@ def embed_chunks(
     *,
     embedders: Embedders,
     batch_size: int,
+    only: Sequence[str] | None = None,
     progress: Progress = silent,
 ) -> dict[str, EmbeddingsReport]:
     """Fill every collection of the namespace, the serving one first.
@@ -69,6 +71,7 @@ def embed_chunks(
 
     Args:
         batch_size: chunks embedded and stored in one step.
+        only: look at the passages of these dead letters alone, and at their collections.
 
     Returns:
         What was done, by collection.
@@ -81,11 +84,19 @@ def embed_chunks(
     reports = {}
     with database.connect() as connection:
         for collection in embedders.collections(connection, name):
+            letters = None if only is None else _of_collection(collection, only)
+            if letters == []:
+                continue
             with exclusive(connection, STAGE, collection.name, wait=collection.serving) as held:
                 if held:
                     with suppress(_Dropped):
                         reports[collection.name] = _fill(
-                            connection, collection, embedders.of(collection), batch_size, progress
+                            connection,
+                            collection,
+                            embedders.of(collection),
+                            batch_size,
+                            progress,
+                            letters,
                         )
     return reports
 
@@ -110,6 +121,12 @@ def fill_collection(
             return _fill(connection, collection, embedders.of(collection), batch_size, progress)
 
 
+def _of_collection(collection: Collection, letters: Sequence[str]) -> list[str]:
+    """Those of the dead letters that are of this collection."""
+    ending = completeness.dead_letter_ending(collection.leaf)
+    return [letter for letter in letters if letter.endswith(ending)]
+
+
 class _Dropped(UsageError):
     """The collection went while it was filled."""
 
@@ -120,15 +137,22 @@ def _fill(
     embedder: Embedder,
     batch_size: int,
     progress: Progress,
+    letters: list[str] | None = None,
 ) -> EmbeddingsReport:
-    """Embed what is pending, and what others cut meanwhile, until nothing is."""
+    """Embed what is pending, and what others cut meanwhile, until nothing is.
+
+    Args:
+        letters: what these dead letters of the collection are about, and nothing else.
+    """
     leaf, namespace = collection.leaf, collection.namespace
     fingerprint = embedder.model.spec.fingerprint(embedder.normalize)
+    ending = completeness.dead_letter_ending(leaf)
+    only = None if letters is None else [letter.removesuffix(ending) for letter in letters]
     cipher = cipher_of(connection, namespace)
     counts = EmbeddingCounts()
     asked = written = tokens = 0
     failed: list[str] = []
-    while (pending := embeddings.plan_work(connection, leaf, fingerprint)) > len(failed):
+    while (pending := embeddings.plan_work(connection, leaf, fingerprint, only)) > len(failed):
         asked += pending - len(failed)
         failed = []
         done = hits = 0
@@ -171,9 +195,7 @@ def _fill(
                 )
         written += done
         leaves.analyze(connection, leaf)
-    dead_letters.keep_only(
-        connection, namespace, STAGE, failed, ending=completeness.dead_letter_ending(leaf)
-    )
+    dead_letters.keep_only(connection, namespace, STAGE, failed, ending=ending, among=letters)
     if not asked:
         progress(0, 0, "chunks")
     return EmbeddingsReport(

@@ -47,7 +47,8 @@ def namespace_status(connection: psycopg.Connection) -> list[NamespaceStatus]:
                 (SELECT count(*) FROM vector_embeddings e
                  WHERE e.namespace = n.name AND e.embedding_model = serving.embedding_model)
                     AS embeddings,
-                (SELECT count(*) FROM dead_letters l WHERE l.namespace = n.name) AS dead_letters,
+                (SELECT count(*) FROM dead_letters l
+                 WHERE l.namespace = n.name AND l.discarded_at IS NULL) AS dead_letters,
                 ann.kind AS index,
                 (SELECT q.recall_at_10 FROM search_quality q
                  WHERE q.namespace = n.name AND q.embedding_model = serving.embedding_model

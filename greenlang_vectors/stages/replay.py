@@ -1,0 +1,130 @@
+"""Dead letters once more through the stage they failed at, and through no other.
+
+Each item is a transaction of its own there, and one that comes through is no letter any more: a
+replay that was killed is repeated, and does what is left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from greenlang_vectors.embedding.embedders import Embedders
+from greenlang_vectors.errors import UsageError
+from greenlang_vectors.progress import Progress
+from greenlang_vectors.settings import Settings
+from greenlang_vectors.stages import chunks, documents, embeddings
+from greenlang_vectors.store import dead_letters
+from greenlang_vectors.store.database import Database
+from greenlang_vectors.store.dead_letters import DeadLetter
+
+STAGES = (documents.STAGE, chunks.STAGE, embeddings.STAGE)
+
+ELSEWHERE = {
+    "relay": "greenlang-vectors migrate relay {namespace} --retry --once",
+    "follow": "greenlang-vectors migrate follow {namespace} --once",
+    "backfill": "greenlang-vectors migrate repair {namespace}",
+}
+"""What tries the dead letters of a move from Weaviate again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What became of one dead letter.
+
+    Attributes:
+        letter: as it was.
+        again: as it is now; None where its item came through, or is gone.
+    """
+
+    letter: DeadLetter
+    again: DeadLetter | None
+
+
+def replay(
+    database: Database,
+    letters: Sequence[DeadLetter],
+    *,
+    embedders: Embedders,
+    settings: Settings,
+    progress: Callable[[str], Progress],
+) -> list[Replayed]:
+    """Try these again, stage by stage; what they leave to later stages the next run does.
+
+    Args:
+        progress: gives the listener for a stage of this name.
+
+    Raises:
+        UsageError: one of them failed at a stage that is not of the pipeline; none is tried.
+        GreenLangError: the error of the stage that stopped; what came through before stays so.
+    """
+    for letter in letters:
+        if letter.stage not in STAGES:
+            raise UsageError(
+                f"Dead letters of the stage {letter.stage} are not replayed here.",
+                command(letter),
+            )
+    for namespace, stage, items in _groups(letters):
+        match stage:
+            case documents.STAGE:
+                documents.load_documents(
+                    database,
+                    namespace,
+                    max_bytes=settings.max_document_bytes,
+                    cache_seconds=settings.embedding_cache_seconds,
+                    only=items,
+                    progress=progress(stage),
+                )
+            case chunks.STAGE:
+                chunks.cut_chunks(
+                    database,
+                    namespace,
+                    embedders=embedders,
+                    chunk_tokens=settings.chunk_tokens,
+                    cache_seconds=settings.embedding_cache_seconds,
+                    only=items,
+                    progress=progress(stage),
+                )
+            case embeddings.STAGE:
+                embeddings.embed_chunks(
+                    database,
+                    namespace,
+                    embedders=embedders,
+                    batch_size=settings.embedding_batch_size,
+                    only=sorted(items),
+                    progress=progress(stage),
+                )
+    left = _left(database, {letter.namespace for letter in letters})
+    return [Replayed(letter, left.get(letter.id)) for letter in letters]
+
+
+def command(letter: DeadLetter) -> str:
+    """What tries this letter again, in words."""
+    if letter.stage in STAGES:
+        return f"Run `greenlang-vectors dead-letters replay {letter.id}`."
+    if known := ELSEWHERE.get(letter.stage):
+        return f"Run `{known.format(namespace=letter.namespace)}`."
+    return letter.remedy
+
+
+def _groups(letters: Sequence[DeadLetter]) -> Iterator[tuple[str, str, Collection[str]]]:
+    """The items of each namespace and stage, stages in the order of the pipeline."""
+    for namespace in sorted({letter.namespace for letter in letters}):
+        for stage in STAGES:
+            items = {
+                letter.item
+                for letter in letters
+                if (letter.namespace, letter.stage) == (namespace, stage)
+            }
+            if items:
+                yield namespace, stage, items
+
+
+def _left(database: Database, namespaces: Collection[str]) -> dict[UUID, DeadLetter]:
+    with database.connection() as connection:
+        return {
+            letter.id: letter
+            for namespace in namespaces
+            for letter in dead_letters.list_all(connection, namespace, discarded=True)
+        }
