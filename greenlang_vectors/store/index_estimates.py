@@ -1,12 +1,13 @@
 """How large an index will be, how much memory its build wants and how long it will take.
 
 Sizes follow pgvector's page layout: tuples that do not fit into what is left of an 8 KiB page
-begin the next one (pgvector 0.8, hnsw.h and ivfflat.h).
+begin the next one (pgvector 0.8: hnsw.h, hnswbuild.c, ivfflat.h).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import ceil, comb
 from typing import cast
 
 import psycopg
@@ -15,12 +16,28 @@ from psycopg.types.json import Jsonb
 from greenlang_vectors.store.index_settings import IndexSettings
 
 PAGE = 8192
-PAGE_OVERHEAD = 40
+PAGE_SPACE = PAGE - 24 - 8
+"""Of an index page, beside its header and what pgvector keeps at its end."""
+ITEM_POINTER = 4
+"""Each tuple has one at the page's beginning."""
+
 HNSW_ELEMENT_HEADER = 72
-IVFFLAT_TUPLE_HEADER = 16
+HNSW_NEIGHBOUR_HEADER = 4
 NEIGHBOUR_POINTER = 6
-BUILD_MEMORY_FACTOR = 1.25
-"""A graph in memory over the same graph on disk."""
+IVFFLAT_TUPLE_HEADER = 8
+IVFFLAT_LIST_HEADER = 16
+
+GRAPH_ELEMENT = 128 + 8
+"""HnswElementData and the pointer to its neighbours, of a graph in memory (hnsw.h)."""
+GRAPH_NEIGHBOURS_HEADER = 8
+GRAPH_NEIGHBOUR = 16
+
+BUILD_MEMORY_FACTOR = 2.25
+"""At most so much does a graph in memory take over the same on disk: of bits, which are small
+beside the pointers of 16 bytes that a graph in memory has in place of 6."""
+
+BUILD_MEMORY_MARGIN = 2 * 2**20
+"""pgvector writes a graph out before the last of its memory is used (hnswbuild.c)."""
 
 ROWS_PER_LIST = 50
 """Rows an IVFFlat list is trained with at least (pgvector samples as many)."""
@@ -70,21 +87,15 @@ def estimate(
 
 
 def size_bytes(index: IndexSettings, dimensions: int, rows: int) -> int:
-    """What the index takes on disk."""
-    stored = {
-        "vector": 4 * dimensions + 8,
-        "halfvec": 2 * dimensions + 8,
-        "bit": dimensions // 8 + 8,
-    }[index.storage]
+    """What the index takes on disk, without duplicates, which share an element of a graph."""
+    stored = _stored_bytes(index, dimensions)
     if index.kind == "hnsw":
-        neighbours = 2 * cast("int", index.m) + cast("int", index.m) // 4
-        tuple_bytes = stored + HNSW_ELEMENT_HEADER + NEIGHBOUR_POINTER * neighbours
-        lists = 0
-    else:
-        tuple_bytes = stored + IVFFLAT_TUPLE_HEADER
-        lists = cast("int", index.lists)
-    per_page = max(1, (PAGE - PAGE_OVERHEAD) // tuple_bytes)
-    return (-(-rows // per_page) + lists + 1) * PAGE
+        return ceil(1 + max(1, rows / _elements_a_page(stored, cast("int", index.m)))) * PAGE
+    lists = cast("int", index.lists)
+    per_page = PAGE_SPACE // (_aligned(IVFFLAT_TUPLE_HEADER + stored) + ITEM_POINTER)
+    center = _aligned(IVFFLAT_LIST_HEADER + _stored_bytes(index, dimensions)) + ITEM_POINTER
+    centers = ceil(lists / max(1, PAGE_SPACE // center))
+    return ceil(1 + centers + rows / max(1, per_page) + lists / 2) * PAGE
 
 
 def memory_bytes(index: IndexSettings, dimensions: int, rows: int) -> int:
@@ -94,12 +105,57 @@ def memory_bytes(index: IndexSettings, dimensions: int, rows: int) -> int:
     sample and each list.
     """
     if index.kind == "hnsw":
-        return int(size_bytes(index, dimensions, rows) * BUILD_MEMORY_FACTOR)
+        m = cast("int", index.m)
+        above = (GRAPH_NEIGHBOURS_HEADER + GRAPH_NEIGHBOUR * m + 8) / (m - 1)
+        lowest = GRAPH_NEIGHBOURS_HEADER + GRAPH_NEIGHBOUR * 2 * m
+        element = GRAPH_ELEMENT + lowest + above + _aligned(_stored_bytes(index, dimensions))
+        return int(rows * element * 1.01) + BUILD_MEMORY_MARGIN
     lists = cast("int", index.lists)
     samples = max(10_000, ROWS_PER_LIST * lists)
     vector = 4 * dimensions + 16
     bounds = 4 * lists * (samples + lists)
     return int((vector * (samples + 2 * lists) + bounds + 8 * samples) * 1.05)
+
+
+def _stored_bytes(index: IndexSettings, dimensions: int) -> int:
+    """One vector as the index holds it."""
+    return {
+        "vector": 4 * dimensions + 8,
+        "halfvec": 2 * dimensions + 8,
+        "bit": -(-dimensions // 8) + 8,
+    }[index.storage]
+
+
+def _elements_a_page(stored: int, m: int) -> float:
+    """How many elements of a graph a page holds on average, each with its neighbours.
+
+    One in m has neighbours in a layer above, and with them another m pointers (the few in more
+    layers are counted as these). An element and its neighbours share a page where both fit into
+    one; where they do not, each takes a page.
+    """
+    element = _aligned(HNSW_ELEMENT_HEADER + stored)
+    lowest = _aligned(HNSW_NEIGHBOUR_HEADER + NEIGHBOUR_POINTER * 2 * m)
+    above = _aligned(HNSW_NEIGHBOUR_HEADER + NEIGHBOUR_POINTER * 3 * m) - lowest
+    pair = element + lowest + 2 * ITEM_POINTER
+    if pair > PAGE_SPACE:
+        return 0.5
+    return sum(
+        _at_most((PAGE_SPACE - count * pair) // above, count, 1 / m)
+        for count in range(1, PAGE_SPACE // pair + 1)
+    )
+
+
+def _at_most(successes: int, trials: int, probability: float) -> float:
+    """The binomial distribution's share of no more than so many."""
+    return sum(
+        comb(trials, k) * probability**k * (1 - probability) ** (trials - k)
+        for k in range(min(successes, trials) + 1)
+    )
+
+
+def _aligned(size: int) -> int:
+    """The next multiple of 8 bytes."""
+    return -(-size // 8) * 8
 
 
 def fitting(index: IndexSettings, dimensions: int, limit_bytes: int) -> IndexSettings:

@@ -68,6 +68,29 @@ def test_estimated_sizes_are_near_those_measured(settings: IndexSettings, measur
     assert size_bytes(settings, 384, 200_000) == pytest.approx(measured_mb * MB, rel=0.05)
 
 
+def test_an_element_whose_neighbours_need_a_page_of_their_own_takes_two() -> None:
+    widest, wide = (
+        size_bytes(IndexSettings(m=16), dimensions, 1000) for dimensions in (2000, 1900)
+    )
+    assert widest == (1 + 2 * 1000) * 8192
+    assert wide == (1 + 1000) * 8192
+
+
+def test_neighbours_above_make_a_page_hold_fewer() -> None:
+    """With m 24 seven halfvecs of 384 dimensions fit only where none is in a layer above."""
+    pages = size_bytes(IndexSettings(m=24, storage="halfvec"), 384, 100_000) / 8192
+    assert 100_000 / 7 < pages < 100_000 / 6.5
+
+
+def test_a_graph_of_bits_takes_more_memory_than_disk() -> None:
+    """10,000 vectors spilled with four fifths of this, and not with all of it."""
+    for storage, megabytes in (("vector", 24.5), ("halfvec", 16.7), ("bit", 9.5)):
+        index = IndexSettings(m=16, storage=storage)  # type: ignore[arg-type]
+        assert memory_bytes(index, 384, 10_000) == pytest.approx(megabytes * MB, rel=0.01)
+    bits = IndexSettings(m=16, storage="bit")
+    assert memory_bytes(bits, 384, 10**6) > 2 * size_bytes(bits, 384, 10**6)
+
+
 def test_too_few_rows_to_train_lists_with_are_warned_of() -> None:
     assert "500 lists want at least 25000" in training_warning(
         IndexSettings(kind="ivfflat", lists=500), 10_000
