@@ -34,6 +34,7 @@ from greenlang_vectors.commands.evaluate import evaluate
 from greenlang_vectors.commands.indexes import indexes_group
 from greenlang_vectors.commands.metrics import metrics_group
 from greenlang_vectors.commands.migrate import migrate_group
+from greenlang_vectors.commands.notify import notify_group
 from greenlang_vectors.commands.restore import restore
 from greenlang_vectors.commands.roles import roles_group
 from greenlang_vectors.commands.schema import schema_group
@@ -178,6 +179,7 @@ app.add_command(evaluate)
 app.add_command(indexes_group)
 app.add_command(metrics_group)
 app.add_command(migrate_group)
+app.add_command(notify_group)
 app.add_command(restore)
 app.add_command(roles_group)
 app.add_command(schema_group)

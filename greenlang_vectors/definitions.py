@@ -33,6 +33,7 @@ from resources.embedding import EmbeddingResource
 from resources.progress import LoggedProgress
 from schedules.backups import BACKUP_SCHEDULES, back_up, prove_exports, prune_exports
 from schedules.dead_letter_jobs import replay_dead_letters
+from schedules.failure_sensor import FAILURE_SENSORS
 from schedules.jobs import (
     archive_embeddings,
     housekeeping,
@@ -74,7 +75,7 @@ def build_defs(*, resource_overrides: Mapping[str, object] | None = None) -> dg.
             *(back_up, prove_exports, prune_exports),
         ],
         schedules=[*SCHEDULES, *BACKUP_SCHEDULES, *SNAPSHOT_SCHEDULES],
-        sensors=[*SENSORS, *WEAVIATE_SENSORS],
+        sensors=[*SENSORS, *FAILURE_SENSORS, *WEAVIATE_SENSORS],
         resources={
             "database": DatabaseResource(),
             "embedding": EmbeddingResource(),

@@ -53,6 +53,10 @@ class DatabaseBusy(DatabaseUnavailable):
     """No connection became free in time, or a search took too long: try again in a moment."""
 
 
+class SchemaTooNew(GreenLangError):
+    """The database has been brought up to date by a newer version than this one."""
+
+
 class ModelUnavailable(GreenLangError):
     """The embedding model cannot be loaded."""
 

@@ -1,4 +1,4 @@
-"""Sensors: Dagster follows the registry, runs follow the sources, failures are told."""
+"""Sensors: Dagster follows the registry, and runs follow the sources."""
 
 import json
 
@@ -10,7 +10,7 @@ from greenlang_vectors.errors import GreenLangError
 from greenlang_vectors.settings import get_settings
 from greenlang_vectors.store import collections, maintenance, namespaces
 from greenlang_vectors.store.database import Database
-from schedules.failures import PARTITION_TAG, explain
+from schedules.failures import PARTITION_TAG
 from schedules.jobs import ingest, maintain_indexes
 
 UNFINISHED = [
@@ -117,16 +117,6 @@ def growing_tails(
     )
 
 
-@dg.run_failure_sensor(
-    name="failed_runs",
-    minimum_interval_seconds=30,
-    default_status=dg.DefaultSensorStatus.RUNNING,
-)
-def failed_runs(context: dg.RunFailureSensorContext) -> None:
-    """One line of the tick's log for each failed run: namespace, stage, cause and what helps."""
-    context.log.error(explain(context.instance, context.dagster_run))
-
-
 def _partitions(context: dg.SensorEvaluationContext) -> list[str]:
     return list(NAMESPACES.get_partition_keys(dynamic_partitions_store=context.instance))
 
@@ -136,4 +126,4 @@ def _is_busy(instance: dg.DagsterInstance, namespace: str) -> bool:
     return bool(instance.get_run_ids(unfinished, limit=1))
 
 
-SENSORS = [namespace_registry, source_changes, growing_tails, failed_runs]
+SENSORS = [namespace_registry, source_changes, growing_tails]

@@ -10,6 +10,7 @@ from typing import NamedTuple, cast
 
 import psycopg
 
+from greenlang_vectors.errors import SchemaTooNew
 from greenlang_vectors.store.locks import exclusive
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -51,10 +52,17 @@ def migrate(connection: psycopg.Connection) -> None:
     """Bring the database to `head()`; any number of processes may call it at once.
 
     Raises:
+        SchemaTooNew: a newer version of this product has changed it; nothing was done.
         psycopg.Error: what the database refused, as PostgreSQL says it.
     """
-    if current(connection) == head():
+    found = current(connection)
+    if found == head():
         return
+    if found is not None and found > head():
+        raise SchemaTooNew(
+            f"The database has schema {found}; this version knows {head()} at most.",
+            "Install the version that changed it, or restore an export from before.",
+        )
     with exclusive(connection, "schema"):
         if current(connection) != head():
             _upgrade(connection)

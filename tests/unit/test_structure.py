@@ -26,6 +26,7 @@ LAYERS = (
     {"migration"},
     {"backup"},
     {"monitoring"},
+    {"notifications"},
     {"service"},
     {"integrations", "api"},
     {"status_table"},

@@ -19,9 +19,9 @@ from greenlang_vectors.store.search_logs import LoggedSearch
 from greenlang_vectors.store.weaviate_shadow_reads import ShadowRead
 from schedules.jobs import KEEP_RUNS, housekeeping
 from schedules.schedules import daily_refresh
-from schedules.sensors import failed_runs, namespace_registry, source_changes
+from schedules.sensors import namespace_registry, source_changes
 
-from .conftest import QUIET, Ingest
+from .conftest import QUIET
 
 pytestmark = pytest.mark.integration
 
@@ -180,28 +180,6 @@ def test_every_namespace_is_refreshed_once_a_day(tmp_path: Path) -> None:
             requests = [r for r in daily_refresh(context) if isinstance(r, dg.RunRequest)]
     assert {request.partition_key for request in requests} == {"cbam", "csrd"}
     assert len({request.run_key for request in requests}) == 2
-
-
-def test_a_failed_run_is_told_in_one_line(
-    ingest: Ingest,
-    namespace: Callable[[str], Path],
-    instance: dg.DagsterInstance,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    folder = namespace("csrd")
-    folder.rename(folder.with_name("elsewhere"))
-    result = ingest("csrd")
-    (event,) = (e for e in result.all_events if e.is_job_failure)
-    context = dg.build_run_status_sensor_context(
-        sensor_name="failed_runs",
-        dagster_event=event,
-        dagster_instance=instance,
-        dagster_run=result.dagster_run,
-    ).for_run_failure()
-    failed_runs(context)
-    (line,) = (line for line in capsys.readouterr().err.splitlines() if "csrd" in line)
-    assert "csrd: documents failed: " in line
-    assert str(folder) in line
 
 
 def test_housekeeping_deletes_what_nobody_needs(

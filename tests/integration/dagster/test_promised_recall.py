@@ -20,7 +20,7 @@ from greenlang_vectors.store.database import Database
 from greenlang_vectors.store.index_settings import IndexSettings
 from greenlang_vectors.store.leaves import Leaf
 from greenlang_vectors.store.writing import EmbeddingRow, write
-from schedules.sensors import failed_runs
+from schedules.failures import explain
 
 from .conftest import QUIET
 from .toy import ToyEmbedding
@@ -97,10 +97,7 @@ def test_a_run_tunes_and_shows_the_curve(measure: Run, fresh: Database) -> None:
 
 
 def test_recall_that_has_fallen_fails_the_check_and_is_told(
-    measure: Run,
-    fresh: Database,
-    instance: dg.DagsterInstance,
-    capsys: pytest.CaptureFixture[str],
+    measure: Run, fresh: Database, instance: dg.DagsterInstance
 ) -> None:
     assert measure().success
     with fresh.connect() as connection:
@@ -110,16 +107,7 @@ def test_recall_that_has_fallen_fails_the_check_and_is_told(
     assert not fallen.success
     (judged,) = (e for e in fallen.get_asset_check_evaluations() if e.blocking)
     assert (judged.check_name, judged.passed, judged.blocking) == ("recall_reached", False, True)
-    (event,) = (e for e in fallen.all_events if e.is_job_failure)
-    context = dg.build_run_status_sensor_context(
-        sensor_name="failed_runs",
-        dagster_event=event,
-        dagster_instance=instance,
-        dagster_run=fallen.dagster_run,
-    ).for_run_failure()
-    capsys.readouterr()
-    failed_runs(context)
-    (line,) = (line for line in capsys.readouterr().err.splitlines() if "csrd" in line)
+    line = explain(instance, fallen.dagster_run)
     assert "the blocking check recall_reached failed" in line
     assert "It had fallen to 0." in line
     assert (collection(fresh).search_width or 0) > 10, "searches are mended meanwhile"

@@ -12,6 +12,8 @@ import psycopg
 import pytest
 
 from greenlang_vectors.cli import app
+from greenlang_vectors.notifications.help import CHECKS, ERRORS, STAGES, command_of
+from greenlang_vectors.stages.replay import ELSEWHERE
 from greenlang_vectors.store.database import Database
 
 pytestmark = pytest.mark.integration
@@ -49,6 +51,16 @@ def test_every_command_is_one(page: Path) -> None:
         for word in words:
             assert isinstance(command, click.Group)
             command = command.commands[word]
+
+
+def test_every_command_that_a_failure_names_is_one() -> None:
+    known = [*STAGES.values(), *CHECKS.values(), *ERRORS.values()]
+    commands = {command_of(each, "csrd") for each in known}
+    commands |= {each.format(namespace="csrd") for each in ELSEWHERE.values()}
+    for command in filter(None, commands):
+        program, *words = command.split()
+        assert program == "greenlang-vectors"
+        parsed(words)
 
 
 @runbooks
