@@ -12,11 +12,11 @@ from greenlang_vectors.quality.comparison import compare
 from greenlang_vectors.settings import Settings
 from greenlang_vectors.store import collections, search_logs, weaviate_shadow_reads
 from greenlang_vectors.store.database import Database
+from resources import event_log
 from resources.embedding import EmbeddingResource
 from schedules.workloads import workload
 
 KEEP_RUNS = timedelta(days=90)
-RUNS_AT_ONCE = 100
 
 ingest = dg.define_asset_job(
     "ingest",
@@ -154,21 +154,15 @@ def prune_shadow_reads(
 
 @dg.op
 def prune_runs(context: dg.OpExecutionContext) -> None:
-    """Delete finished runs that began more than 90 days ago, with their event logs."""
-    finished = dg.RunsFilter(
-        statuses=[
-            dg.DagsterRunStatus.SUCCESS,
-            dg.DagsterRunStatus.FAILURE,
-            dg.DagsterRunStatus.CANCELED,
-        ],
-        created_before=datetime.now(UTC) - KEEP_RUNS,
+    """Delete what Dagster keeps of more than 90 days ago: finished runs with their event logs,
+    checks and output, and events that belong to no run."""
+    before = datetime.now(UTC) - KEEP_RUNS
+    context.log.info(
+        "Deleted %s runs and %s events of no run, older than %s days.",
+        event_log.delete_runs(context.instance, before),
+        event_log.delete_runless_events(context.instance, before),
+        KEEP_RUNS.days,
     )
-    deleted = 0
-    while records := context.instance.get_run_records(finished, limit=RUNS_AT_ONCE):
-        for record in records:
-            context.instance.delete_run(record.dagster_run.run_id)
-        deleted += len(records)
-    context.log.info("Deleted %s runs older than %s days.", deleted, KEEP_RUNS.days)
 
 
 @dg.job(executor_def=dg.in_process_executor)
