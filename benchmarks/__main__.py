@@ -16,6 +16,7 @@ from benchmarks import (
     memory,
     migration,
     pipeline,
+    planning,
     search,
     sustained,
     write_path,
@@ -35,6 +36,7 @@ BENCHMARKS = {
     "dual_write": dual_write.main,
     "migration": migration.main,
     "load": load.main,
+    "planning": planning.main,
     "acceptance": acceptance.main,
 }
 

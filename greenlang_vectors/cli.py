@@ -28,6 +28,7 @@ from greenlang_vectors.commands.common import (
     print_json,
 )
 from greenlang_vectors.commands.dead_letters import dead_letters_group
+from greenlang_vectors.commands.doctor import doctor
 from greenlang_vectors.commands.drill import drill
 from greenlang_vectors.commands.encryption import encryption_group
 from greenlang_vectors.commands.evaluate import evaluate
@@ -35,6 +36,7 @@ from greenlang_vectors.commands.indexes import indexes_group
 from greenlang_vectors.commands.metrics import metrics_group
 from greenlang_vectors.commands.migrate import migrate_group
 from greenlang_vectors.commands.notify import notify_group
+from greenlang_vectors.commands.plan import plan_command
 from greenlang_vectors.commands.restore import restore
 from greenlang_vectors.commands.roles import roles_group
 from greenlang_vectors.commands.schema import schema_group
@@ -173,6 +175,7 @@ app.add_command(audit_group)
 app.add_command(backup_group)
 app.add_command(collections_group)
 app.add_command(dead_letters_group)
+app.add_command(doctor)
 app.add_command(drill)
 app.add_command(encryption_group)
 app.add_command(evaluate)
@@ -180,6 +183,7 @@ app.add_command(indexes_group)
 app.add_command(metrics_group)
 app.add_command(migrate_group)
 app.add_command(notify_group)
+app.add_command(plan_command)
 app.add_command(restore)
 app.add_command(roles_group)
 app.add_command(schema_group)

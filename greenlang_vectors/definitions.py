@@ -12,6 +12,7 @@ import dagster as dg
 
 from assets.aurora_snapshots import aurora_snapshots, recovery_objectives
 from assets.backup_export import backup_export, export_intact
+from assets.capacity_plan import capacity_plan
 from assets.checks import ASSET_CHECKS
 from assets.chunks import chunks
 from assets.collection_comparison import collection_comparison
@@ -32,6 +33,7 @@ from resources.database import DatabaseResource
 from resources.embedding import EmbeddingResource
 from resources.progress import LoggedProgress
 from schedules.backups import BACKUP_SCHEDULES, back_up, prove_exports, prune_exports
+from schedules.capacity import daily_capacity_plan, look_ahead
 from schedules.dead_letter_jobs import replay_dead_letters
 from schedules.failure_sensor import FAILURE_SENSORS
 from schedules.jobs import (
@@ -62,7 +64,7 @@ def build_defs(*, resource_overrides: Mapping[str, object] | None = None) -> dg.
         assets=[
             *(documents, chunks, embeddings, vector_index, search_quality, collection_comparison),
             *(weaviate_backfill, weaviate_verification, weaviate_steps),
-            *(backup_export, restore_drill, aurora_snapshots),
+            *(backup_export, restore_drill, aurora_snapshots, capacity_plan),
         ],
         asset_checks=[
             *(*ASSET_CHECKS, every_namespace_refreshed, weaviate_equal, recovery_objectives),
@@ -72,9 +74,9 @@ def build_defs(*, resource_overrides: Mapping[str, object] | None = None) -> dg.
             *(ingest, maintain_indexes, switch_collection, archive_embeddings, housekeeping),
             *(replay_dead_letters, migrate_from_weaviate, repair_from_weaviate),
             *(make_aurora_snapshots, check_recovery_objectives),
-            *(back_up, prove_exports, prune_exports),
+            *(back_up, prove_exports, prune_exports, look_ahead),
         ],
-        schedules=[*SCHEDULES, *BACKUP_SCHEDULES, *SNAPSHOT_SCHEDULES],
+        schedules=[*SCHEDULES, *BACKUP_SCHEDULES, *SNAPSHOT_SCHEDULES, daily_capacity_plan],
         sensors=[*SENSORS, *FAILURE_SENSORS, *WEAVIATE_SENSORS],
         resources={
             "database": DatabaseResource(),

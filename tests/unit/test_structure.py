@@ -27,6 +27,7 @@ LAYERS = (
     {"backup"},
     {"monitoring"},
     {"notifications"},
+    {"planning", "doctor"},
     {"service"},
     {"integrations", "api"},
     {"status_table"},

@@ -37,11 +37,13 @@ BACKUP_CHECKS = {  # and whether they block
     "recovery_point": False,
 }
 AURORA = {"aurora_snapshots": (set(), None)}
+CAPACITY = {"capacity_plan": (set(), None)}
 GROUPS = {
     **dict.fromkeys(GRAPH, "ingestion"),
     **dict.fromkeys(BESIDE, "collections"),
     **dict.fromkeys(WEAVIATE, "weaviate"),
     **dict.fromkeys(BACKUP | AURORA, "backup"),
+    **dict.fromkeys(CAPACITY, "capacity"),
 }
 SECONDS_TO_LOAD = 3.0
 HEAVY = [
@@ -96,7 +98,7 @@ def test_the_graph_is_this(assets: list[dg.AssetsDefinition]) -> None:
         )
         for asset in assets
     }
-    assert graph == GRAPH | BESIDE | WEAVIATE | BACKUP | AURORA
+    assert graph == GRAPH | BESIDE | WEAVIATE | BACKUP | AURORA | CAPACITY
 
 
 def test_every_asset_says_what_it_is(assets: list[dg.AssetsDefinition]) -> None:
@@ -108,7 +110,7 @@ def test_every_asset_says_what_it_is(assets: list[dg.AssetsDefinition]) -> None:
         assert spec.owners == ["team:data-platform"]
         assert "postgres" in spec.kinds
         assert spec.code_version
-        if asset.key.to_user_string() not in AURORA:  # of a whole cluster
+        if asset.key.to_user_string() not in AURORA | CAPACITY:  # of a whole cluster
             assert spec.partitions_def == dg.DynamicPartitionsDefinition(name="namespace")
         assert spec.automation_condition is None  # schedules and sensors ask for whole runs
 
@@ -181,6 +183,7 @@ def test_schedules_and_sensors_run_from_the_start() -> None:
         "daily_pruning": ("0 6 * * *", on),
         "daily_aurora_snapshots": ("0 0 * * *", on),
         "hourly_recovery_objectives": ("30 * * * *", on),
+        "daily_capacity_plan": ("0 7 * * *", on),
     }
     sensors = {s.name: s.default_status for s in repository.sensor_defs}
     assert sensors == dict.fromkeys(
