@@ -50,6 +50,7 @@ from schedules.snapshots import (
     check_recovery_objectives,
     make_aurora_snapshots,
 )
+from schedules.sources import SOURCE_SENSORS
 from schedules.weaviate_jobs import migrate_from_weaviate, repair_from_weaviate
 from schedules.weaviate_sensors import WEAVIATE_SENSORS
 
@@ -77,7 +78,7 @@ def build_defs(*, resource_overrides: Mapping[str, object] | None = None) -> dg.
             *(back_up, prove_exports, prune_exports, look_ahead),
         ],
         schedules=[*SCHEDULES, *BACKUP_SCHEDULES, *SNAPSHOT_SCHEDULES, daily_capacity_plan],
-        sensors=[*SENSORS, *FAILURE_SENSORS, *WEAVIATE_SENSORS],
+        sensors=[*SENSORS, *SOURCE_SENSORS, *FAILURE_SENSORS, *WEAVIATE_SENSORS],
         resources={
             "database": DatabaseResource(),
             "embedding": EmbeddingResource(),

@@ -216,6 +216,10 @@ class Settings(BaseSettings):
         gt=0,
         description="Files larger than this become dead letters (bytes).",
     )
+    s3_events_queue_url: str | None = Field(
+        default=None,
+        description="The SQS queue that S3 tells changes of namespaces' buckets to.",
+    )
     chunk_tokens: int = Field(
         default=512,
         gt=2,

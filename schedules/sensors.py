@@ -54,6 +54,8 @@ def source_changes(
 ) -> dg.SensorResult:
     """A run for each namespace whose source holds other files than were last worked through.
 
+    A bucket that tells a queue of its changes (`bucket_events`) is listed for it only until it was
+    worked through once.
     One listing asks for one run: the cursor remembers which listing that was, so that a source
     whose run fails waits for a change or for the daily refresh.
     """
@@ -66,7 +68,7 @@ def source_changes(
     partitions = set(_partitions(context))
     for namespace in registered:
         name, uri = namespace.name, namespace.source_uri
-        if uri is None or name not in partitions:
+        if uri is None or name not in partitions or _tells_itself(namespace):
             continue
         if name in asked:
             remembered[name] = asked[name]
@@ -77,7 +79,7 @@ def source_changes(
             continue
         if listing in (namespace.source_fingerprint, asked.get(name)):
             continue
-        if _is_busy(context.instance, name):
+        if is_busy(context.instance, name):
             notes.append(f"{name}: its sources changed; a run is already under way.")
             continue
         requests.append(dg.RunRequest(partition_key=name))
@@ -109,7 +111,7 @@ def growing_tails(
     requests = [
         dg.RunRequest(partition_key=name)
         for name in sorted(waiting)
-        if not _is_busy(context.instance, name)
+        if not is_busy(context.instance, name)
     ]
     return dg.SensorResult(
         run_requests=requests,
@@ -117,11 +119,20 @@ def growing_tails(
     )
 
 
+def _tells_itself(namespace: namespaces.Namespace) -> bool:
+    return (
+        get_settings().s3_events_queue_url is not None
+        and (namespace.source_uri or "").startswith("s3://")
+        and namespace.source_fingerprint is not None
+    )
+
+
 def _partitions(context: dg.SensorEvaluationContext) -> list[str]:
     return list(NAMESPACES.get_partition_keys(dynamic_partitions_store=context.instance))
 
 
-def _is_busy(instance: dg.DagsterInstance, namespace: str) -> bool:
+def is_busy(instance: dg.DagsterInstance, namespace: str) -> bool:
+    """Whether a run of the namespace is queued or under way."""
     unfinished = dg.RunsFilter(statuses=UNFINISHED, tags={PARTITION_TAG: namespace})
     return bool(instance.get_run_ids(unfinished, limit=1))
 

@@ -23,6 +23,7 @@ LAYERS = (
     {"lifecycle"},
     {"stages"},
     {"direct"},
+    {"ingest"},
     {"migration"},
     {"backup"},
     {"monitoring"},
