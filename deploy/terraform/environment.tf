@@ -14,6 +14,9 @@ locals {
     encryption = {
       GREENLANG_ENCRYPTION_KMS_KEY = module.kms.ids["application"]
     }
+    sources = {
+      GREENLANG_S3_EVENTS_QUEUE_URL = module.events.queue_url
+    }
     snapshots = {
       GREENLANG_AURORA_CLUSTER        = module.database.cluster
       GREENLANG_AURORA_REGION         = var.region

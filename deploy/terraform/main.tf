@@ -82,6 +82,15 @@ module "bucket" {
   access_log_bucket   = var.access_log_bucket
 }
 
+module "events" {
+  source = "./modules/events"
+
+  name             = local.name
+  bucket           = module.bucket["sources"].name
+  bucket_arn       = module.bucket["sources"].arn
+  alerts_topic_arn = module.alarms.topic_arn
+}
+
 module "secrets" {
   source = "./modules/secrets"
 
@@ -115,6 +124,7 @@ module "iam" {
   cluster              = module.database.cluster
   cluster_resource_ids = concat([module.database.resource_id], var.restored_cluster_resource_ids)
   bucket_arns          = { for name, bucket in module.bucket : name => bucket.arn }
+  events_queue_arn     = module.events.queue_arn
   kms_key_arns         = module.kms.arns
   dr_kms_key_arns      = try(module.dr[0].kms_key_arns, {})
   secret_arns          = values(module.secrets.arns)

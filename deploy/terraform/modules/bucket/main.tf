@@ -1,7 +1,7 @@
 # A bucket that keeps what it holds: encrypted, versioned, closed to the public and to plain HTTP.
 
 resource "aws_s3_bucket" "bucket" {
-  #checkov:skip=CKV2_AWS_62:Nobody listens to events: the application looks for changes itself (sensor source_changes)
+  #checkov:skip=CKV2_AWS_62:modules/events listens to the bucket of sources; the others hold what the application wrote itself
   #checkov:skip=CKV_AWS_144:Copied by modules/dr where a region for copies is set, which a module of one bucket does not show
   bucket              = var.name
   object_lock_enabled = var.object_lock != null

@@ -29,7 +29,7 @@ data "aws_iam_policy_document" "objects" {
   }
 }
 
-# What greenlang_vectors/documents/sources/s3.py asks: sources are only read.
+# What greenlang_vectors/documents/sources/s3.py and ingest/event_queue.py ask: sources are only read.
 data "aws_iam_policy_document" "sources" {
   statement {
     sid       = "List"
@@ -41,6 +41,12 @@ data "aws_iam_policy_document" "sources" {
     sid       = "Read"
     actions   = ["s3:GetObject"]
     resources = ["${var.bucket_arns["sources"]}/*"]
+  }
+
+  statement {
+    sid       = "Changes"
+    actions   = ["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"]
+    resources = [var.events_queue_arn]
   }
 
   statement {

@@ -67,6 +67,11 @@ variable "bucket_arns" {
   type        = map(string)
 }
 
+variable "events_queue_arn" {
+  description = "The queue of changes of the bucket sources."
+  type        = string
+}
+
 variable "kms_key_arns" {
   description = "The keys: database, objects, secrets, application."
   type        = map(string)

@@ -58,6 +58,10 @@ ANSWERS: dict[str, dict[str, Any]] = {
             "instance_parameter_group": "instance-group",
         },
     },
+    "events": {
+        "queue_url": "https://sqs.eu-west-1.amazonaws.com/123456789012/${var.name}",
+        "queue_arn": "arn:aws:sqs:eu-west-1:123456789012:${var.name}",
+    },
     "iam": {"role_arns": '${{ for name in keys(var.workloads) : name => "role/${name}" }}'},
     "kms": {
         "arns": {key: f"arn:aws:kms:eu-west-1:123456789012:key/{key}" for key in _KEYS},
