@@ -18,9 +18,9 @@ from benchmarks.common import server as own_server
 from benchmarks.rows import FINGERPRINT, new_leaf, number_of, rows
 from benchmarks.vectors import NOISE, VectorSource
 from greenlang_vectors import direct
-from greenlang_vectors.direct import SuppliedVectors
 from greenlang_vectors.documents.direct import DirectDocument
 from greenlang_vectors.embedding.embedders import embedders_of
+from greenlang_vectors.landing import SuppliedVectors
 from greenlang_vectors.quality.tuning import measure_recall
 from greenlang_vectors.search.engine import SearchEngine
 from greenlang_vectors.search.model import SearchAnswer, SearchRequest

@@ -16,9 +16,8 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
-from greenlang_vectors import direct
+from greenlang_vectors import direct, landing
 from greenlang_vectors.chunking.model import content_hash
-from greenlang_vectors.direct import SuppliedVectors
 from greenlang_vectors.documents.direct import DirectDocument
 from greenlang_vectors.embedding.embedders import embedders_of
 from greenlang_vectors.embedding.requests import (
@@ -27,6 +26,7 @@ from greenlang_vectors.embedding.requests import (
     EmbeddingResult,
 )
 from greenlang_vectors.errors import UsageError
+from greenlang_vectors.landing import SuppliedVectors
 from greenlang_vectors.migration.router import MigratingSearch
 from greenlang_vectors.search import passages
 from greenlang_vectors.search.engine import SearchEngine
@@ -129,7 +129,7 @@ class BlockingEmbeddingService:
         started = time.perf_counter()
         spec = self._embedder.model.spec
         return EmbeddingResult(
-            embeddings=direct.embed(self._embedder, request.texts, self.config.batch_size),
+            embeddings=landing.embed(self._embedder, request.texts, self.config.batch_size),
             model=spec.name,
             dimensions=spec.dimensions,
             processing_time_ms=round((time.perf_counter() - started) * 1000),

@@ -25,6 +25,7 @@ from greenlang_vectors import direct
 from greenlang_vectors.documents.direct import DirectDocument
 from greenlang_vectors.embedding.embedders import Embedders, embedders_of
 from greenlang_vectors.errors import GreenLangError
+from greenlang_vectors.landing import SuppliedVectors
 from greenlang_vectors.lifecycle.location import open_location
 from greenlang_vectors.migration import gates, phases, traffic
 from greenlang_vectors.migration.backfill import backfill, finish
@@ -116,7 +117,7 @@ class Demonstration:
                     self._embedders,
                     NAMESPACE,
                     [DirectDocument(f"new-{number}", [f"A rule of 2026, number {number}."])],
-                    supplied=direct.SuppliedVectors(MODEL, _vectors(1, seed=number)),
+                    supplied=SuppliedVectors(MODEL, _vectors(1, seed=number)),
                     cache_seconds=60,
                 )
             gone = str(self._objects[0].properties["source_id"])

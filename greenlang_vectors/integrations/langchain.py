@@ -23,11 +23,11 @@ from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 from langchain_core.vectorstores import VectorStore, VectorStoreRetriever
 
-from greenlang_vectors.direct import SuppliedVectors
 from greenlang_vectors.documents.direct import DirectDocument
 from greenlang_vectors.errors import UnknownCollection
 from greenlang_vectors.integrations import metadata_filters
 from greenlang_vectors.integrations.relevance import diverse
+from greenlang_vectors.landing import SuppliedVectors
 from greenlang_vectors.search.model import SearchAnswer, SearchRequest, SearchResult
 from greenlang_vectors.service import BlockingEmbeddingService, EmbeddingService
 

@@ -28,12 +28,12 @@ from llama_index.core.vector_stores.types import (
 )
 from llama_index.core.vector_stores.utils import metadata_dict_to_node, node_to_metadata_dict
 
-from greenlang_vectors.direct import SuppliedVectors
 from greenlang_vectors.documents.direct import DirectDocument
 from greenlang_vectors.documents.model import JSON
 from greenlang_vectors.errors import UnknownCollection, UsageError
 from greenlang_vectors.integrations.metadata_filters import comparison
 from greenlang_vectors.integrations.relevance import diverse
+from greenlang_vectors.landing import SuppliedVectors
 from greenlang_vectors.search import filters
 from greenlang_vectors.search.filters import Filter
 from greenlang_vectors.search.model import Mode, SearchAnswer, SearchRequest, SearchResult

@@ -1,7 +1,7 @@
 """Documents that applications may write, as the tables hold them.
 
-Those that an application put have `origin` 'sdk'; those that came from Weaviate keep 'weaviate'
-until an application puts them.
+Those that an application put have `origin` 'sdk'; those that came from Weaviate, a file of passages
+or a topic keep 'weaviate', 'import' or 'kafka' until an application puts them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from greenlang_vectors.store.encryption.cipher import Cipher
 from greenlang_vectors.store.encryption.columns import open_content, open_metadata, open_title
 
 ORIGIN = "sdk"
-ORIGINS = [ORIGIN, "weaviate"]
+ORIGINS = [ORIGIN, "weaviate", "import", "kafka"]
 """Of the documents that are the applications' own; the others are a source's."""
 
 
@@ -75,8 +75,8 @@ def load(
 ) -> dict[UUID, Stored]:
     """Those of the documents that are there.
 
-    The passages of one that came from Weaviate have metadata of their own: its metadata is what
-    all of them share.
+    The passages of one that no application put have metadata of their own: its metadata is what all
+    of them share.
 
     Args:
         cipher: that of an encrypted namespace.
@@ -88,7 +88,7 @@ def load(
         rows = cursor.execute(
             """
             SELECT d.id, d.source_key, d.title,
-                   CASE WHEN d.origin = 'weaviate' THEN (
+                   CASE WHEN d.origin <> 'sdk' THEN (
                        SELECT coalesce(jsonb_object_agg(key, value), '{}') FROM (
                            SELECT key, value
                            FROM (SELECT metadata, count(*) OVER () AS passages

@@ -123,7 +123,7 @@ def pending(
                            WHERE e.namespace = %(namespace)s AND e.source_id = c.document_id
                              AND e.chunk_index = c.chunk_index LIMIT 1)
                        ELSE nullif(c.metadata, '{}') END AS metadata,
-                   d.origin = 'source' AS own_metadata
+                   d.origin NOT IN ('sdk', 'weaviate') AS own_metadata
             FROM embedding_work w
             JOIN document_chunks c ON c.namespace = %(namespace)s
                 AND c.document_id = w.document_id AND c.chunk_index = w.chunk_index

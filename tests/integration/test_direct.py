@@ -15,10 +15,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from greenlang_vectors import direct
-from greenlang_vectors.direct import SuppliedVectors
 from greenlang_vectors.documents.direct import DirectDocument
 from greenlang_vectors.embedding.embedders import Embedders
 from greenlang_vectors.errors import UnknownNamespace, UsageError
+from greenlang_vectors.landing import SuppliedVectors
 from greenlang_vectors.service import EmbeddingService
 from greenlang_vectors.settings import Settings, get_settings
 from greenlang_vectors.stages.embeddings import fill_collection

@@ -22,6 +22,7 @@ LAYERS = (
     {"quality"},
     {"lifecycle"},
     {"stages"},
+    {"landing"},
     {"direct"},
     {"ingest"},
     {"migration"},

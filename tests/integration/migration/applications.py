@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from greenlang_vectors import direct
-from greenlang_vectors.direct import SuppliedVectors
 from greenlang_vectors.documents.direct import DirectDocument
 from greenlang_vectors.documents.model import JSON
 from greenlang_vectors.embedding.embedders import Embedders
+from greenlang_vectors.landing import SuppliedVectors
 from greenlang_vectors.migration.mapping import Mapper
 from greenlang_vectors.migration.peer import Peer
 from greenlang_vectors.migration.plan import Plan
