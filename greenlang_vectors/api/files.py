@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 from uuid import uuid4
 
-from greenlang_vectors.documents.extract import MEDIA_TYPES
+from greenlang_vectors.documents.media_types import MEDIA_TYPES
 from greenlang_vectors.documents.source import (
     EVALUATION_FOLDER,
     FolderSource,

@@ -189,10 +189,10 @@ class _Walk:
             self._flush()
             self._tables.append(Table(self._out))
         elif tag == "tr" and self._tables:
-            self._tables[-1].rows.append([])
+            self._tables[-1].new_row(header=node.parent is not None and node.parent.tag == "thead")
         elif tag in _CELLS and self._tables:
             self._flush()
-            self._out = self._tables[-1].new_cell()
+            self._out = self._tables[-1].new_cell(header=_is_header_cell(node, tag))
 
     def _leave(self, node: LexborNode) -> None:
         tag = node.tag or ""
@@ -288,6 +288,11 @@ def _is_hidden(node: LexborNode) -> bool:
 
 def _is_bold(node: LexborNode, tag: str) -> bool:
     return tag in _BOLD or _BOLD_CLASS.search(node.attributes.get("class") or "") is not None
+
+
+def _is_header_cell(node: LexborNode, tag: str) -> bool:
+    """By its tag, or as the Official Journal marks the paragraphs of headers."""
+    return tag == "th" or node.css_first("p.oj-tbl-hdr, p.tbl-hdr") is not None
 
 
 def _first_number(node: LexborNode) -> int:

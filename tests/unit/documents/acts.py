@@ -38,3 +38,38 @@ def pdf_pages() -> list[list[str]]:
             pages.append([])
         pages[-1] += [line, ""]
     return pages
+
+
+def formex() -> bytes:
+    """As the Publications Office keeps it."""
+    title = "".join(f"<P>{line}</P>" for line in TITLE)
+    recitals = "".join(
+        f"<CONSID><NP><NO.P>({n})</NO.P><TXT>{text}</TXT></NP></CONSID>"
+        for n, text in enumerate(RECITALS, start=1)
+    )
+    articles = "".join(
+        f'<ARTICLE IDENTIFIER="{number:0>3}"><TI.ART>Article {number}</TI.ART>'
+        f"<STI.ART><P>{title}</P></STI.ART>{_paragraphs(texts)}</ARTICLE>"
+        for number, title, texts in ARTICLES
+    )
+    number, name, text = ANNEX
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?>\n<ACT xmlns:xsi="http://www.w3.org/2001/'
+        'XMLSchema-instance" xsi:noNamespaceSchemaLocation="http://formex.publications.europa.eu/'
+        'schema/formex-05.56-20160701.xd"><BIB.INSTANCE><LG.DOC>EN</LG.DOC></BIB.INSTANCE>'
+        f"<TITLE><TI>{title}</TI></TITLE><PREAMBLE><GR.CONSID><GR.CONSID.INIT>Whereas:"
+        f"</GR.CONSID.INIT>{recitals}</GR.CONSID><PREAMBLE.FINAL>HAVE ADOPTED THIS REGULATION:"
+        "</PREAMBLE.FINAL></PREAMBLE>\n<ENACTING.TERMS>\n<DIVISION><TITLE><TI><P>CHAPTER I</P></TI>"
+        f"<STI><P>MARKS</P></STI></TITLE>\n{articles}</DIVISION></ENACTING.TERMS>"
+        f"<ANNEX><TITLE><TI><P>{number}</P></TI><STI><P>{name}</P></STI></TITLE>"
+        f"<CONTENTS><P>{text}</P></CONTENTS></ANNEX></ACT>"
+    ).encode()
+
+
+def _paragraphs(texts: tuple[str, ...]) -> str:
+    if len(texts) == 1:
+        return f"<ALINEA>{texts[0]}</ALINEA>"
+    return "".join(
+        f"<PARAG>\n  <NO.PARAG>{n}.</NO.PARAG>\n  <ALINEA><P>{text}</P></ALINEA></PARAG>"
+        for n, text in enumerate(texts, start=1)
+    )

@@ -44,7 +44,7 @@ def make_zip() -> bytes:
         (PAGE, "a.pdf", "mislabelled"),
         (b"Only words.", "a.pdf", "mislabelled"),
         (b"Only words.", "a.html", "mislabelled"),
-        (make_zip(), "a.docx", "unsupported"),
+        (make_zip(), "a.docx", "no_text"),
         (b"a,b\n1,2\n", "a.csv", "unsupported"),
         (PNG, "picture", "unsupported"),
         (PNG, "a.png", "unsupported"),

@@ -71,12 +71,28 @@ def test_lists_laid_out_as_tables_or_grids_are_paragraphs() -> None:
     assert paragraphs(layout) == ["(1) Whereas one:", "(a) nested;", "(b) grid item", "second"]
 
 
+def test_a_long_table_has_its_header_over_every_piece() -> None:
+    rows = "".join(f"<tr><td>{n}</td><td>{'Good ' * 20}</td></tr>" for n in range(7601, 7621))
+    for head in (
+        "<thead><tr><td>Code</td><td>Goods</td></tr></thead>",
+        "<tr><th>Code</th><th>Goods</th></tr>",
+        '<tr><td><p class="oj-tbl-hdr">Code</p></td><td><p class="oj-tbl-hdr">Goods</p></td></tr>',
+    ):
+        blocks = paragraphs(f"<table>{head}{rows}</table>")
+        assert len(blocks) > 2
+        assert all(block.startswith("Code | Goods\n7") for block in blocks)
+        lines = [line for block in blocks for line in block.split("\n")[1:]]
+        assert [line[:4] for line in lines] == [str(code) for code in range(7601, 7621)]
+    named = "".join(f"<tr><th>{n}</th><td>{'Good ' * 20}</td></tr>" for n in range(7601, 7621))
+    assert len(paragraphs(f"<table>{named}</table>")) == 1
+
+
 def test_data_tables_are_rows() -> None:
     table = (
         "<table><caption>Goods</caption><tr><th>CN code</th><th>Gas</th></tr>"
         "<tr><td>7601</td><td>Carbon dioxide</td></tr><tr><td></td><td>none</td></tr></table>"
     )
-    assert paragraphs(table) == ["Goods", "CN code | Gas\n7601 | Carbon dioxide\nnone"]
+    assert paragraphs(table) == ["Goods", "CN code | Gas\n7601 | Carbon dioxide\n– | none"]
 
 
 def test_list_marks_are_those_a_browser_shows() -> None:
