@@ -35,14 +35,16 @@ def where(connection: psycopg.Connection, letter: DeadLetter) -> str:
             return f"the stored passage {number} of {key or f'the document {document}'}"
         case "relay":
             return f"the stored document {letter.item}"
-    return f"{letter.item} in Weaviate"
+        case "backfill" | "follow":
+            return f"{letter.item} in Weaviate"
+    return letter.item
 
 
 def read(connection: psycopg.Connection, letter: DeadLetter) -> bytes:
     """The original: a file as it is in its source, a text or a passage as it is stored (UTF-8).
 
     Raises:
-        UsageError: it is not there any more, or lies in Weaviate.
+        UsageError: it is not there any more, or lies where no stage of the pipeline reads.
         ItemError: it cannot be read.
         KeyUnavailable, SealBroken: of an encrypted namespace's.
     """
