@@ -9,15 +9,13 @@ from typing import Any, cast
 import dagster as dg
 from psycopg import sql
 
+from greenlang_vectors.stages import replay
 from greenlang_vectors.store import dead_letters
 from greenlang_vectors.store.database import Database
 
 MOST_RECORDS = 100
 
-DEAD_LETTERS = [
-    *("stage", "item", "reason", "what happened", "what to do", "then"),
-    *("attempts", "last failed"),
-]
+DEAD_LETTERS = ["stage", "item", "reason", "what happened", "what to do", "failed"]
 
 Metadata = dict[str, dg.MetadataValue[Any]]
 
@@ -77,12 +75,21 @@ def table_metadata(
 
 
 def dead_letter_metadata(database: Database, namespace: str, stage: str) -> Metadata:
-    """The items that failed at a stage, each with its reason and what helps."""
+    """The items that failed at a stage: why, what to do, and what tries them again."""
     with database.connection() as connection:
         letters = dead_letters.list_all(connection, namespace, stage)
-    columns = ["item", "reason", "message", "remedy"]
-    rows = [[letter.item, letter.reason, letter.message, letter.remedy] for letter in letters]
-    return {"dead_letters": records_table(columns, rows)}
+    rows = [
+        [
+            letter.stage,
+            letter.item,
+            letter.reason,
+            letter.message,
+            " ".join(dict.fromkeys([letter.remedy, replay.command(letter)])).strip(),
+            f"{letter.attempts}×, last {letter.last_failed_at:%Y-%m-%d %H:%M}",
+        ]
+        for letter in letters
+    ]
+    return {"dead_letters": records_table(DEAD_LETTERS, rows)}
 
 
 def reports_table(reports: Mapping[str, Any]) -> dg.MetadataValue[Any]:
@@ -107,12 +114,13 @@ def records_table(
         rest = f"and {len(rows) - MOST_RECORDS:,} more"
         shown.append([rest, *[""] * (len(columns) - 1)])
     return dg.MetadataValue.table(
-        records=[
-            dg.TableRecord({column: str(value) for column, value in zip(columns, row, strict=True)})
-            for row in shown
-        ],
+        records=[dg.TableRecord(dict(zip(columns, map(_cell, row), strict=True))) for row in shown],
         schema=dg.TableSchema([dg.TableColumn(column) for column in columns]),
     )
+
+
+def _cell(value: object) -> str:
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
 
 
 def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[object]], empty: str) -> str:

@@ -10,6 +10,7 @@ import base64
 import io
 import logging
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,7 +29,9 @@ COLOURS = 64
 """Of the PNG: with so few it is a third of the size, and nobody sees it."""
 
 BLUE, ORANGE, GREY, PALE = "#1f5fa8", "#c2510c", "#5a6270", "#b9c0ca"
-MOST_TICKS = 10
+CLOSEST_TICKS = 0.05
+"""Of the width of a plot: what is written closer overlaps."""
+
 BARS = 32
 
 
@@ -46,7 +49,7 @@ def recall_curve(
         f"{name}: searched {quality.ef_search} wide, recall@10 is {quality.recall_at_10:.4f}, "
         f"half within {quality.latency_p50_ms:.1f} ms"
     )
-    figure, axes = _figure(title)
+    figure, [axes] = _figure(title)
     widths = [point["width"] for point in quality.curve]
     recall = [point["recall_at_10"] for point in quality.curve]
     lowest = [point["lowest_recall"] for point in quality.curve]
@@ -83,6 +86,38 @@ def recall_curve(
     return _markdown(figure, title)
 
 
+def history(name: str, measured: Sequence[tuple[datetime, SearchQuality]]) -> str:
+    """Recall and latency of a collection from one measurement to the next.
+
+    Args:
+        measured: oldest first, two at least.
+    """
+    title = f"{name}: the last {len(measured)} measurements"
+    figure, [above, below] = _figure(title, panels=2)
+    times = [at for at, _ in measured]
+    lowest = [quality.lowest[0] for _, quality in measured]
+    recall = [quality.recall_at_10 for _, quality in measured]
+    above.plot(times, recall, ".-", color=BLUE, label="without a filter")
+    if lowest != recall:
+        above.plot(times, lowest, ".--", color=ORANGE, label="lowest inside a filter")
+    promised = [(at, each.recall_target) for at, each in measured if each.recall_target is not None]
+    if promised:
+        above.step(*zip(*promised, strict=True), ":", where="post", color=GREY, label="promised")
+    below.plot(
+        times, [q.latency_p50_ms for _, q in measured], ".-", color=BLUE, label="half of them"
+    )
+    below.plot(
+        times, [q.latency_p99_ms for _, q in measured], ".-", color=ORANGE, label="99% of them"
+    )
+    below.set_yscale("log")
+    below.yaxis.set_major_formatter("{x:g}")
+    above.set_ylabel("recall@10")
+    below.set_ylabel("within ms")
+    for axes in (above, below):
+        axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    return _markdown(figure, title)
+
+
 def chunk_lengths(counts: Mapping[int, int], cut_at: int, window: int) -> str:
     """How long the searched chunks are, in tokens, and how much of one the model reads.
 
@@ -96,7 +131,7 @@ def chunk_lengths(counts: Mapping[int, int], cut_at: int, window: int) -> str:
     step = -(-longest // BARS)
     edges = np.arange(0, longest + step, step) + 0.5
     title = f"Lengths of {numbers.sum():,} searched chunks"
-    figure, axes = _figure(title)
+    figure, [axes] = _figure(title)
     axes.hist(lengths, bins=edges.tolist(), weights=numbers, color=BLUE, rwidth=0.9)
     beyond = window > edges[-1]
     if not beyond:
@@ -122,7 +157,7 @@ def latencies(milliseconds: NDArray[np.float64], days: int) -> str:
         f"{len(milliseconds):,} searches of {days} days: half within {p50:.1f} ms, "
         f"99% within {p99:.1f} ms"
     )
-    figure, axes = _figure(title)
+    figure, [axes] = _figure(title)
     axes.hist(milliseconds, bins=edges.tolist(), color=BLUE)
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter("{x:g}")
@@ -133,17 +168,19 @@ def latencies(milliseconds: NDArray[np.float64], days: int) -> str:
     return _markdown(figure, title)
 
 
-def _figure(title: str) -> tuple[Figure, Axes]:
+def _figure(title: str, panels: int = 1) -> tuple[Figure, list[Axes]]:
+    """A figure and its plots, one above the other."""
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # at first it tells of its font cache
     from matplotlib.figure import Figure  # noqa: PLC0415 - half a second
 
     figure = Figure(INCHES, dpi=DOTS_AN_INCH, facecolor="white", layout="constrained")
-    axes = figure.add_subplot()
-    axes.set_title(title, fontsize=11, loc="left")
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis="y", color="#e6e9ee")
-    axes.set_axisbelow(True)
-    return figure, axes
+    plots = [*figure.subplots(panels, squeeze=False, sharex=True).flat]
+    plots[0].set_title(title, fontsize=11, loc="left")
+    for axes in plots:
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(axis="y", color="#e6e9ee")
+        axes.set_axisbelow(True)
+    return figure, plots
 
 
 def _markdown(figure: Figure, title: str) -> str:
@@ -172,6 +209,10 @@ def _line(axes: Axes, place: float, words: str, colour: str) -> None:
 
 
 def _spread(values: Sequence[float]) -> list[float]:
-    """At most `MOST_TICKS` of them, the first and the last among them."""
-    places = np.linspace(0, len(values) - 1, min(len(values), MOST_TICKS)).round().astype(int)
-    return [values[place] for place in places]
+    """Those that can be written below a logarithmic axis, the last one among them."""
+    apart = (values[-1] / values[0]) ** CLOSEST_TICKS
+    shown = [values[-1]]
+    for value in reversed(values):
+        if shown[-1] / value > apart:
+            shown.append(value)
+    return shown[::-1]

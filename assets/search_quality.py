@@ -23,8 +23,11 @@ from resources.progress import StageProgress
 SHOWN = ("ef_search", "recall_at_10", "latency_p50_ms", "latency_p99_ms")
 PLOTTED = (*SHOWN, "queries", "recall_target")
 
+HISTORY = 90
+"""Measurements that are drawn over time, three months of nightly runs."""
+
 EARLIER = 30
-"""Measurements whose curves are drawn beside the last one."""
+"""Of them, those whose curves are drawn beside the last one."""
 
 LOGGED_DAYS = 7
 """Days whose searches are drawn."""
@@ -91,7 +94,7 @@ def search_quality(
                 else {}
             ),
             **{f"retrieval {name}": value for name, value in report.retrieval.items()},
-            "curve": dg.MetadataValue.md(f"{_curves(database, measured)}{curve_table(measured)}"),
+            **_pictures(database, measured),
             "filters": dg.MetadataValue.md(filter_table(measured)),
             **_searches(database, namespace),
             **table_metadata(
@@ -101,16 +104,24 @@ def search_quality(
     )
 
 
-def _curves(database: Database, measured: Mapping[str, SearchQuality]) -> str:
-    """A picture of each collection that was tuned."""
-    drawn = []
+def _pictures(database: Database, measured: Mapping[str, SearchQuality]) -> Metadata:
+    """Recall against width of each collection that was tuned, and what was measured over time."""
+    curves, histories = [], []
     with database.connection() as connection:
         for name, quality in measured.items():
+            leaf = collections.get(connection, name).leaf
+            history = records.search_quality_history(connection, leaf, HISTORY)
             if quality.curve:
-                leaf = collections.get(connection, name).leaf
-                earlier = records.earlier_curves(connection, leaf, EARLIER)
-                drawn.append(f"{plots.recall_curve(name, quality, earlier)}\n\n")
-    return "".join(drawn)
+                earlier = [each.curve for _, each in history[1 : EARLIER + 1]]
+                curves.append(plots.recall_curve(name, quality, earlier))
+            if len(history) > 1:
+                histories.append(plots.history(name, history[::-1]))
+    return {
+        "curve": dg.MetadataValue.md("\n\n".join([*curves, curve_table(measured)])),
+        "history": dg.MetadataValue.md(
+            "\n\n".join(histories) or "It was measured once: there is nothing to compare with."
+        ),
+    }
 
 
 def _searches(database: Database, namespace: str) -> Metadata:

@@ -11,7 +11,6 @@ from typing import cast
 from uuid import UUID
 
 import psycopg
-from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from greenlang_vectors.documents.model import JSON
@@ -137,33 +136,26 @@ def save_search_quality(
     )
 
 
-def newest_search_quality(connection: psycopg.Connection, leaf: Leaf) -> SearchQuality | None:
-    """The last measurement of the leaf that was kept."""
-    with connection.cursor(row_factory=class_row(SearchQuality)) as cursor:
-        return cursor.execute(
-            """
-            SELECT embedding_model, ef_search, queries, recall_at_10, latency_p50_ms,
-                   latency_p99_ms, recall_target, recall_before, filtered, curve
-            FROM search_quality WHERE namespace = %s AND embedding_model = %s
-            ORDER BY measured_at DESC LIMIT 1
-            """,
-            [leaf.namespace, leaf.model],
-        ).fetchone()
-
-
-def earlier_curves(
+def search_quality_history(
     connection: psycopg.Connection, leaf: Leaf, most: int
-) -> list[list[dict[str, float]]]:
-    """Curves of the measurements before the last one, newest first."""
+) -> list[tuple[datetime, SearchQuality]]:
+    """The last measurements of the leaf and when they were made, newest first."""
     rows = connection.execute(
         """
-        SELECT curve FROM search_quality
-        WHERE namespace = %s AND embedding_model = %s
-        ORDER BY measured_at DESC LIMIT %s OFFSET 1
+        SELECT measured_at, embedding_model, ef_search, queries, recall_at_10, latency_p50_ms,
+               latency_p99_ms, recall_target, recall_before, filtered, curve
+        FROM search_quality WHERE namespace = %s AND embedding_model = %s
+        ORDER BY measured_at DESC LIMIT %s
         """,
         [leaf.namespace, leaf.model, most],
     )
-    return [row[0] for row in rows]
+    return [(at, SearchQuality(*measured)) for at, *measured in rows]
+
+
+def newest_search_quality(connection: psycopg.Connection, leaf: Leaf) -> SearchQuality | None:
+    """The last measurement of the leaf that was kept."""
+    found = search_quality_history(connection, leaf, 1)
+    return found[0][1] if found else None
 
 
 def last_judged(connection: psycopg.Connection, check: str) -> dict[str, datetime]:

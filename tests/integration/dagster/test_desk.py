@@ -143,6 +143,18 @@ def test_answered_searches_of_the_last_days_are_drawn(shown: Shown) -> None:
     assert PICTURE in str(quality["latency"].value)
 
 
+def test_a_dead_letter_says_what_to_do_and_what_tries_it_again(shown: Shown) -> None:
+    table = shown["documents"]["dead_letters"]
+    assert isinstance(table, dg.TableMetadataValue)
+    [letter] = [record.data for record in table.records]
+    assert (letter["stage"], letter["item"]) == ("documents", "broken.pdf")
+    assert letter["reason"]
+    assert letter["what happened"]
+    assert " Run `greenlang-vectors dead-letters replay " in str(letter["what to do"])
+    assert str(letter["failed"]).startswith("1×, last 20")
+    assert [column.name for column in table.schema.columns] == list(letter)
+
+
 def test_a_namespace_that_nobody_runs_is_told_in_the_run_of_another(
     run: dg.ExecuteInProcessResult,
 ) -> None:

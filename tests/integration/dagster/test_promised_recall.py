@@ -93,6 +93,7 @@ def test_a_run_tunes_and_shows_the_curve(measure: Run, fresh: Database) -> None:
     assert header.startswith("| collection | ef_search or probes | recall@10 |")
     chosen = [point for point in points if f"**{width}**" in point]
     assert len(points) > len(chosen) == 1
+    assert "once" in str(shown["history"].value)
     assert str(shown["filters"].value) == "The search log holds no search with a filter."
 
 
@@ -101,7 +102,7 @@ def test_recall_that_has_fallen_fails_the_check_and_is_told(
 ) -> None:
     assert measure().success
     with fresh.connect() as connection:
-        assert records.earlier_curves(connection, LEAF, 30) == []
+        assert len(records.search_quality_history(connection, LEAF, 30)) == 1
         collections.remember_width(connection, collection(fresh), 10)
     fallen = measure()
     assert not fallen.success
@@ -113,7 +114,8 @@ def test_recall_that_has_fallen_fails_the_check_and_is_told(
     assert (collection(fresh).search_width or 0) > 10, "searches are mended meanwhile"
     assert measure().success
     with fresh.connect() as connection:
-        newest, first = records.earlier_curves(connection, LEAF, 30)
-        assert [newest] == records.earlier_curves(connection, LEAF, 1)
-    assert newest[0]["width"] == 10
-    assert first
+        history = records.search_quality_history(connection, LEAF, 30)
+        assert records.search_quality_history(connection, LEAF, 1) == history[:1]
+    times, measured = zip(*history, strict=True)
+    assert [*times] == sorted(times, reverse=True)
+    assert [each.recall_before is None for each in measured] == [True, False, True]

@@ -16,6 +16,12 @@ def test_a_table_of_very_many_rows_says_how_many_it_leaves_out() -> None:
     assert last == {"item": "and 1,234 more", "reason": ""}
 
 
+def test_figures_are_as_long_as_a_person_reads() -> None:
+    table = records_table(["rows", "recall", "name"], [[12345, 0.963571429, "csrd"]])
+    assert isinstance(table, dg.TableMetadataValue)
+    assert table.records[0].data == {"rows": "12345", "recall": "0.9636", "name": "csrd"}
+
+
 def test_a_table_that_fits_is_whole() -> None:
     table = records_table(["item"], [[number] for number in range(MOST_RECORDS)])
     assert isinstance(table, dg.TableMetadataValue)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -22,6 +25,10 @@ CURVE = [
     for width, recall, lowest in [(20, 0.9, 0.85), (40, 0.95, 0.93), (80, 0.98, 0.97)]
 ]
 QUALITY = SearchQuality("model", 40, 100, 0.95, 1.5, 3.0, recall_target=0.94, curve=CURVE)
+HISTORY = [
+    (datetime(2026, 1, 1, 3, tzinfo=UTC) + timedelta(days=day), replace(QUALITY, ef_search=day))
+    for day in range(1, 91)
+]
 EARLIER = [[{"width": 60, "recall_at_10": 0.97}], [{"width": 30, "recall_at_10": 0.92}]]
 
 
@@ -57,8 +64,9 @@ def words(axes: Axes) -> str:
         plots.recall_curve("csrd/model", QUALITY, EARLIER * 100),
         plots.chunk_lengths({tokens: tokens % 97 + 1 for tokens in range(1, 513)}, 512, 512),
         plots.latencies(np.random.default_rng(0).lognormal(1, 1, 10_000), 7),
+        plots.history("csrd/model", HISTORY),
     ],
-    ids=["recall", "lengths", "latency"],
+    ids=["recall", "lengths", "latency", "history"],
 )
 def test_pictures_are_small_and_bring_a_light_ground_along(markdown: str) -> None:
     data = png(markdown)
@@ -91,12 +99,28 @@ def test_the_curve_shows_what_is_promised_and_what_is_used(drawn: list[Axes]) ->
 
 
 def test_a_curve_of_many_widths_names_few_of_them(drawn: list[Axes]) -> None:
-    many = [{**CURVE[0], "width": width} for width in range(10, 200)]
+    many = [{**CURVE[0], "width": width} for width in range(10, 1000)]
     plots.recall_curve(
         "a/b", SearchQuality("b", 10, 9, 0.9, 1, 2, recall_target=0.9, curve=many), []
     )
-    labels = [label.get_text() for label in drawn[0].get_xticklabels()]
-    assert (labels[0], labels[-1], len(labels)) == ("10", "199", plots.MOST_TICKS)
+    widths = [float(label.get_text()) for label in drawn[0].get_xticklabels()]
+    assert widths[-1] == 999
+    assert len(widths) > 10
+    assert all(after / before > 1.2 for before, after in pairwise(widths))
+
+
+def test_the_history_shows_recall_beside_the_promise_and_latency(drawn: list[Axes]) -> None:
+    first = replace(QUALITY, recall_at_10=0.99, latency_p50_ms=1.0, recall_target=None)
+    last = replace(QUALITY, filtered=[{"filter": {}, "queries": 1, "recall_at_10": 0.91}])
+    plots.history("csrd/model", [(HISTORY[0][0], first), (HISTORY[1][0], last)])
+    above, below = drawn
+    assert [[*map(float, line.get_ydata())] for line in above.lines] == [
+        [0.99, 0.95],
+        [0.99, 0.91],
+        [0.94],
+    ]
+    assert [[*map(float, line.get_ydata())] for line in below.lines] == [[1.0, 1.5], [3.0, 3.0]]
+    assert words(above) == "without a filter lowest inside a filter promised"
 
 
 def test_lengths_are_counted_and_the_window_of_the_model_is_marked(drawn: list[Axes]) -> None:
