@@ -24,14 +24,14 @@ data "aws_iam_policy_document" "snapshots" {
 
   statement {
     sid       = "Make"
-    actions   = ["rds:CreateDBClusterSnapshot", "rds:CopyDBClusterSnapshot", "rds:AddTagsToResource"]
+    actions   = ["rds:CreateDBClusterSnapshot", "rds:CopyDBClusterSnapshot"]
     resources = concat(local.snapshots, [local.automated, local.cluster_arn])
   }
 
-  # Pins.
+  # What a snapshot is for, pins, proofs.
   statement {
-    sid       = "Unpin"
-    actions   = ["rds:RemoveTagsFromResource"]
+    sid       = "Tag"
+    actions   = ["rds:AddTagsToResource", "rds:RemoveTagsFromResource"]
     resources = local.snapshots
   }
 
