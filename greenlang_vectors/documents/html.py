@@ -10,6 +10,7 @@ from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from greenlang_vectors.documents.blocks import Block, assemble
 from greenlang_vectors.documents.clean import clean, one_line, shorten
+from greenlang_vectors.documents.footnotes import Anchors, without_private
 from greenlang_vectors.documents.headings import (
     GENERIC,
     act_title,
@@ -75,7 +76,7 @@ def extract_html(data: bytes, name: str, title: str | None = None) -> ExtractedD
     walk = _Walk()
     if parser.root is not None:
         walk.run(parser.root)
-    blocks = with_divisions(walk.blocks)
+    blocks = with_divisions(walk.anchors.attached(walk.blocks))
     if not blocks:
         raise ExtractionError(
             "no_text",
@@ -99,7 +100,7 @@ def _source(data: bytes) -> str:
             text = data.decode(encoding)
         except (LookupError, UnicodeError):
             text = ""
-    text = (text or decode(data)).replace("\x00", "")
+    text = without_private((text or decode(data)).replace("\x00", ""))
     if _XHTML.match(text[:2000]):
         text = _SELF_CLOSING.sub(_opened_and_closed, _without_cdata(text))
     return text
@@ -142,6 +143,8 @@ class _Walk:
 
     def __init__(self) -> None:
         self.blocks: list[Block] = []
+        self.anchors = Anchors()
+        self._anchor = False
         self._out = self.blocks
         self._tables: list[Table] = []
         self._counters: list[int | None] = []
@@ -175,6 +178,8 @@ class _Walk:
             self._bold += 1
         if tag == "br":
             self._parts.append("\n")
+        elif tag == "a":
+            self._open_anchor(node)
         elif tag not in _INLINE:
             self._boundary()
         if tag == "pre":
@@ -200,6 +205,9 @@ class _Walk:
             self._boundary()
         if _is_bold(node, tag):
             self._bold -= 1
+        if tag == "a" and self._anchor:
+            self._parts.append(self.anchors.closing)
+            self._anchor = False
         if tag == "pre":
             self._preformatted -= 1
         elif len(tag) == 2 and tag[0] == "h" and tag[1] in "123456":
@@ -217,6 +225,15 @@ class _Walk:
             table = self._tables.pop()
             self._out = table.outer
             self._out.extend(table.blocks())
+
+    def _open_anchor(self, node: LexborNode) -> None:
+        """Notes an anchor that has a name and leads to another one of the page."""
+        attributes = node.attributes
+        target = attributes.get("href") or ""
+        own = attributes.get("id") or attributes.get("name") or ""
+        if own and target.startswith("#"):
+            self._parts.append(self.anchors.opening(own, target[1:]))
+            self._anchor = True
 
     def _item(self) -> None:
         """Starts a list item with the mark a browser would show."""
@@ -241,14 +258,15 @@ class _Walk:
 
     def _flush(self) -> None:
         text = clean("".join(self._parts))
+        bare = without_private(text)
         plain = one_line("".join(self._plain_parts))
         self._parts.clear()
         self._plain_parts.clear()
-        if not text or text == "-":
+        if not bare or bare == "-":
             return
         level = self._level
         if level is None and not self._tables and (not plain or enumerator(plain) == plain):
-            words = text[len(plain) :].strip()
+            words = bare[len(plain) :].strip()
             level = GENERIC if words and may_be_heading(words) else None
         self._out.append(Block(text, level=level))
 

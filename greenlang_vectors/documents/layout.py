@@ -15,11 +15,15 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from greenlang_vectors.documents.clean import clean, one_line
+from greenlang_vectors.documents.footnotes import RAISED
 from greenlang_vectors.documents.headings import division, ends_sentence, enumerator
 from greenlang_vectors.documents.hyphens import ends_in_split_word, ready_to_continue
 
 EDGE = 0.1
 """Share of a page's height at its top and bottom in which running lines are looked for."""
+
+SMALL = 0.96
+"""Share of the body's line height below which lines are footnotes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +58,10 @@ def merged(fragments: Iterable[Line]) -> list[Line]:
         if previous is not None and _on_one_line(previous, fragment):
             gap = fragment.left - previous.right
             space = " " if gap > 0.2 * max(previous.height, fragment.height) else ""
+            raised = RAISED if _is_raised(previous, fragment) else ""
             lines[-1] = replace(
                 previous,
-                text=previous.text + space + fragment.text,
+                text=previous.text + space + raised + fragment.text,
                 right=max(previous.right, fragment.right),
                 bottom=min(previous.bottom, fragment.bottom),
                 top=max(previous.top, fragment.top),
@@ -65,6 +70,16 @@ def merged(fragments: Iterable[Line]) -> list[Line]:
         else:
             lines.append(fragment)
     return lines
+
+
+def _is_raised(previous: Line, fragment: Line) -> bool:
+    """Whether a fragment is a raised number behind words, such as calls a footnote."""
+    return (
+        len(previous.text) > 1
+        and fragment.height < 0.75 * previous.height
+        and fragment.bottom > previous.bottom + 0.15 * previous.height
+        and fragment.text.isdecimal()
+    )
 
 
 def _on_one_line(first: Line, second: Line) -> bool:
@@ -171,7 +186,7 @@ def paragraphs(pages: Sequence[Sequence[Line]]) -> list[Paragraph]:
 def _without_footnotes(lines: Sequence[Line], body: float) -> tuple[Sequence[Line], Sequence[Line]]:
     """The page's lines, and the run of smaller ones it ends with."""
     end = len(lines)
-    while end and lines[end - 1].height < 0.96 * body:
+    while end and lines[end - 1].height < SMALL * body:
         end -= 1
     return lines[:end], lines[end:]
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from greenlang_vectors.documents.blocks import Block, assemble
 from greenlang_vectors.documents.clean import clean, one_line, shorten
+from greenlang_vectors.documents.footnotes import Printed, attach_printed
 from greenlang_vectors.documents.headings import (
     GENERIC,
     act_title,
@@ -19,6 +20,7 @@ from greenlang_vectors.documents.headings import (
 )
 from greenlang_vectors.documents.hyphens import vocabulary
 from greenlang_vectors.documents.layout import (
+    SMALL,
     Line,
     Paragraph,
     body_height,
@@ -133,6 +135,7 @@ def _blocks(pages: list[list[Line]], outline: list[list[Any]]) -> list[Block]:
     sizes = sorted({_size(line, body) for page in pages for line in page}, reverse=True)
     announced = {(page, _folded(title)): level for level, title, page in outline}
     blocks: list[Block] = []
+    places: list[Printed] = []
     opened = 0
     for paragraph in paragraphs(pages):
         text, starts = flow(paragraph, words)
@@ -146,7 +149,9 @@ def _blocks(pages: list[list[Line]], outline: list[list[Any]]) -> list[Block]:
         if level is None and _looks_like_heading(paragraph, text, body):
             level = GENERIC + sizes.index(_size(paragraph[0], body))
         blocks.append(Block(text, level=level, page_starts=tuple(page_starts)))
-    return blocks
+        small = all(line.height < SMALL * body for line in paragraph)
+        places.append(Printed(paragraph[0].page, paragraph[-1].page, small))
+    return attach_printed(blocks, places)
 
 
 def _size(line: Line, body: float) -> float:

@@ -11,6 +11,7 @@ from itertools import takewhile
 
 from greenlang_vectors.documents.blocks import Block
 from greenlang_vectors.documents.clean import clean, one_line
+from greenlang_vectors.documents.footnotes import without_private
 from greenlang_vectors.documents.headings import GENERIC, enumerator
 
 PIECE = 1_000
@@ -104,7 +105,7 @@ def _is_item(row: list[list[Block]]) -> bool:
     """Whether the row is a list item: its mark, and beside it its text."""
     if len(row) != 2 or len(row[0]) != 1:
         return False
-    mark = one_line(row[0][0].text)
+    mark = one_line(without_private(row[0][0].text))
     return enumerator(mark) == mark or (mark.startswith("►") and len(mark) <= 5)
 
 
