@@ -32,6 +32,7 @@ from greenlang_vectors.commands.doctor import doctor
 from greenlang_vectors.commands.drill import drill
 from greenlang_vectors.commands.encryption import encryption_group
 from greenlang_vectors.commands.evaluate import evaluate
+from greenlang_vectors.commands.import_passages import import_command
 from greenlang_vectors.commands.indexes import indexes_group
 from greenlang_vectors.commands.metrics import metrics_group
 from greenlang_vectors.commands.migrate import migrate_group
@@ -179,6 +180,7 @@ app.add_command(doctor)
 app.add_command(drill)
 app.add_command(encryption_group)
 app.add_command(evaluate)
+app.add_command(import_command)
 app.add_command(indexes_group)
 app.add_command(metrics_group)
 app.add_command(migrate_group)

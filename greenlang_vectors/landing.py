@@ -44,10 +44,13 @@ class SuppliedVectors:
         model: what the store calls it; they go into the collection "<namespace>/<model>", made
             on first use.
         vectors: of all passages of all documents in their order, shape (passages, dimensions).
+        fingerprint: what they were made with, where that is a model of this machine, whose
+            collection is there; None for an application's model.
     """
 
     model: str
     vectors: NDArray[np.float32]
+    fingerprint: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +122,10 @@ def land(
         return 0
     vectors: dict[UUID, _Vectors] = {}
     own: list[Collection] = []
-    if supplied is not None:
+    if supplied is not None and supplied.fingerprint is not None:
+        there = collections.get(connection, f"{namespace}/{supplied.model}")
+        vectors[there.id] = _Vectors(supplied.vectors, supplied.fingerprint)
+    elif supplied is not None:
         leaf = Leaf(namespace, supplied.model, supplied.vectors.shape[1])
         own = [collections.ensure_supplied(connection, leaf)]
         vectors[own[0].id] = _Vectors(supplied.vectors, collections.supplied_fingerprint(leaf))
@@ -154,6 +160,43 @@ def land(
                     _write(connection, each, passages, vectors[each.id], cipher) for each in wanted
                 ]
                 return written[0]
+
+
+def landed(
+    connection: psycopg.Connection,
+    namespace: str,
+    arrivals: Sequence[Arrival],
+    supplied_model: str | None = None,
+) -> set[UUID]:
+    """Those of the documents that are stored as they are, with all their embeddings.
+
+    Args:
+        supplied_model: the application's model of their vectors, if any.
+    """
+    models = {each.model for each in embeddable(collections.list_all(connection, namespace))}
+    if supplied_model is not None:
+        models.add(supplied_model)
+    wanted = {arrival.identity(namespace): arrival for arrival in arrivals}
+    rows = connection.execute(
+        """
+        SELECT d.id, d.file_hash, d.chunking_fingerprint, (
+            SELECT count(*) FROM vector_embeddings e
+            WHERE e.namespace = d.namespace AND e.embedding_model = ANY(%s) AND e.source_id = d.id)
+        FROM documents d WHERE d.namespace = %s AND d.id = ANY(%s)
+        """,
+        [list(models), namespace, list(wanted)],
+    )
+    return {
+        identity
+        for identity, file_hash, fingerprint, embeddings_ in rows
+        if (file_hash, fingerprint, embeddings_)
+        == (
+            wanted[identity].version.file_hash,
+            wanted[identity].chunking_fingerprint,
+            len(wanted[identity].texts) * len(models),
+        )
+        and models
+    }
 
 
 def embed(embedder: Embedder, texts: Sequence[str], batch_size: int) -> NDArray[np.float32]:

@@ -35,6 +35,8 @@ def where(connection: psycopg.Connection, letter: DeadLetter) -> str:
             return f"the stored passage {number} of {key or f'the document {document}'}"
         case "relay":
             return f"the stored document {letter.item}"
+        case "import":
+            return letter.item
         case "backfill" | "follow":
             return f"{letter.item} in Weaviate"
     return letter.item

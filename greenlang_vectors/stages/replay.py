@@ -25,8 +25,9 @@ ELSEWHERE = {
     "relay": "greenlang-vectors migrate relay {namespace} --retry --once",
     "follow": "greenlang-vectors migrate follow {namespace} --once",
     "backfill": "greenlang-vectors migrate repair {namespace}",
+    "import": "greenlang-vectors import FILE --namespace {namespace}",
 }
-"""What tries the dead letters of a move from Weaviate again."""
+"""What tries the dead letters of a move from Weaviate and of an import again."""
 
 
 @dataclass(frozen=True, slots=True)
