@@ -79,6 +79,9 @@ class SearchBase(_Strict):
     )
     rerank: Flag = Field(default=False, description="Order the best by the cross-encoder.")
     fresh: Flag = Field(default=False, description="See what was just written.")
+    all_versions: Flag = Field(
+        default=False, description="Older versions of an act, too, not the newest alone."
+    )
 
     def request(self, mode: Mode, **more: Any) -> SearchRequest:  # noqa: ANN401 - its fields
         """The search that is asked for.
@@ -99,6 +102,7 @@ class SearchBase(_Strict):
             diversity=self.diversity,
             rerank=self.rerank,
             fresh=self.fresh,
+            all_versions=self.all_versions,
             **more,
         )
 

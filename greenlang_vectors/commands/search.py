@@ -53,6 +53,7 @@ from greenlang_vectors.settings import get_settings
 @click.option(
     "--weights", type=float, nargs=2, metavar="VECTOR TEXT", help="Of both ranks (mode hybrid)."
 )
+@click.option("--all-versions", is_flag=True, help="Older versions of an act, too.")
 @click.option("--after", metavar="CURSOR", help="`next` of the page before, for the page after.")
 @as_json_option
 def search(
@@ -69,6 +70,7 @@ def search(
     diversity: float | None,
     rerank: bool,
     weights: tuple[float, float] | None,
+    all_versions: bool,
     after: str | None,
     as_json: bool,
 ) -> None:
@@ -90,6 +92,7 @@ def search(
         diversity=diversity,
         rerank=rerank,
         weights=weights or (1.0, 1.0),
+        all_versions=all_versions,
     )
     settings = get_settings()
     with opened(settings) as database, closing(SearchLog(database, settings)) as log:

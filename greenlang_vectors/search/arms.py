@@ -52,7 +52,7 @@ def by_vector(
         index=index,
         ef_search=index.ef_search or ef_search,
         plan="exact" if request.exact else "auto",
-        filter=request.filter,
+        filter=asked.filter,
     )
     hits = vector_hits(found.candidates, index.metric)
     kept = hits
@@ -68,7 +68,7 @@ def by_words(asked: Asked, connection: psycopg.Connection, depth: int) -> Rankin
         asked.collection.leaf,
         asked.request.query or "",
         depth,
-        filter=asked.request.filter,
+        filter=asked.filter,
     )
     return Ranking(text_hits(found.candidates), found.plan, len(found.candidates) < depth)
 

@@ -18,6 +18,7 @@ from greenlang_vectors.search.filters import (
     And,
     Comparison,
     Filter,
+    Newest,
     Not,
     Operator,
     Or,
@@ -50,13 +51,15 @@ def condition(filter: Filter, alias: str) -> tuple[sql.Composed, dict[str, objec
     Equality and containment in metadata are written `metadata @> ...`, which a GIN index finds.
 
     Returns:
-        the condition, and its parameters f0, f1, ... Where the filter compares `document`, the
-        statement has to bind `namespace` too.
+        the condition, and its parameters f0, f1, ... Where the filter compares `document` or asks
+        for the newest, the statement has to bind `namespace` too.
 
     Raises:
         UsageError: the filter was made by hand, and `parse` would refuse it.
     """
     writer = _Writer(alias)
+    if isinstance(filter, Newest):
+        return writer.write(Newest(parse(as_json(filter.part)))), writer.parameters
     return writer.write(parse(as_json(filter))), writer.parameters
 
 
@@ -69,6 +72,8 @@ def findable(filter: Filter) -> Filter | None:
         case Or(parts):
             found = tuple(part for part in map(findable, parts) if part is not None)
             return Or(found) if len(found) == len(parts) else None
+        case Newest(part):
+            return findable(part)
         case Comparison(field, op, value) if field in {"source_id", "document"}:
             return filter if op in {"eq", "in"} else None
         case Comparison(field, op, value) if kind_of(field) == "json":
@@ -84,7 +89,7 @@ class _Writer:
         self._row = sql.Identifier(alias)
         self.parameters: dict[str, object] = {}
 
-    def write(self, filter: Filter) -> sql.Composed:  # noqa: PLR0911 - one for each shape
+    def write(self, filter: Filter) -> sql.Composed:  # noqa: PLR0911, PLR0912 - one for each shape
         """The condition of a part."""
         match filter:
             case And(parts):
@@ -93,6 +98,8 @@ class _Writer:
                 return _joined(sql.SQL(" OR "), [self.write(part) for part in parts], _FALSE)
             case Not(part):
                 return _not(self.write(part))
+            case Newest(part):
+                return _joined(sql.SQL(" AND "), [self.write(part), self._newest()], _TRUE)
             case Comparison(field, "ne", value):
                 return _not(self.write(Comparison(field, "eq", value)))
             case Comparison(field, "nin", value):
@@ -136,6 +143,13 @@ class _Writer:
                 " WHERE filtered.namespace = %(namespace)s AND {}"
             ).format(self._scalar(key, op, value, _TEXT)),
         )
+
+    def _newest(self) -> sql.Composed:
+        return sql.SQL(
+            "({row}.source_id NOT IN (SELECT superseded.id FROM documents superseded"
+            " WHERE superseded.namespace = %(namespace)s AND superseded.superseded_by IS NOT NULL)"
+            " OR {row}.metadata ? 'recital')"
+        ).format(row=self._row)
 
     def _moment(self, column: sql.Composed, op: Operator, value: JSON) -> sql.Composed:
         if op == "exists":

@@ -104,6 +104,7 @@ def _check(request: SearchRequest, body: bytes) -> bytes:
             request.diversity,
             request.rerank,
             request.weights,
+            request.all_versions,
         ]
     ).encode()
     digest = hashlib.blake2b(asked, digest_size=_CHECK_BYTES)

@@ -102,7 +102,17 @@ class Not:
     part: Filter
 
 
-Filter: TypeAlias = Comparison | And | Or | Not
+@dataclass(frozen=True, slots=True)
+class Newest:
+    """The part holds, and the passage is of the newest version of its act; not asked by callers.
+
+    Recitals are always: consolidated versions leave them out.
+    """
+
+    part: Filter
+
+
+Filter: TypeAlias = Comparison | And | Or | Not | Newest
 _SHAPES: Final = (
     'A filter is {"field": ..., "op": ..., "value": ...}, {"and": [...]}, {"or": [...]} or'
     ' {"not": {...}}.'
@@ -175,6 +185,8 @@ def as_json(filter: Filter) -> JSON:
             return {"or": _distinct([as_json(part) for part in parts])}
         case Not(part):
             return {"not": as_json(part)}
+        case Newest(part):
+            return {"newest": as_json(part)}
 
 
 def metadata_keys(filter: Filter) -> set[str]:
@@ -184,7 +196,7 @@ def metadata_keys(filter: Filter) -> set[str]:
             return set(path_of(name)[:1]) if kind_of(name) == "json" else set()
         case And(parts) | Or(parts):
             return {key for part in parts for key in metadata_keys(part)}
-        case Not(part):
+        case Not(part) | Newest(part):
             return metadata_keys(part)
 
 

@@ -35,6 +35,7 @@ class SearchRequest:
         rerank: order the best by the configured cross-encoder.
         weights: of the vector and the text ranks in a hybrid search.
         fresh: read from the writer, so that the caller's own committed writes are seen.
+        all_versions: find passages of older versions of an act, too, not of the newest alone.
     """
 
     query: str | None
@@ -52,6 +53,7 @@ class SearchRequest:
     rerank: bool = False
     weights: tuple[float, float] = (1.0, 1.0)
     fresh: bool = False
+    all_versions: bool = False
 
 
 class Candidate(NamedTuple):

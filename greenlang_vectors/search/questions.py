@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from greenlang_vectors.embedding.embedder import Embedder
 from greenlang_vectors.embedding.embedders import Embedders
 from greenlang_vectors.errors import UsageError
+from greenlang_vectors.search.filters import And, Filter, Newest
 from greenlang_vectors.search.model import SearchRequest
 from greenlang_vectors.search.validation import check_vector
 from greenlang_vectors.store.collections import Collection
@@ -71,6 +72,14 @@ class Asked:
         self.made_vector = request.vector
         if request.vector is not None:
             check_vector(request.vector, collection)
+
+    @property
+    def filter(self) -> Filter | None:
+        """Which passages may be found: where acts have several versions, those of the newest."""
+        asked = self.request.filter
+        if self.request.all_versions or not self.collection.superseded:
+            return asked
+        return Newest(And(()) if asked is None else asked)
 
     @property
     def vector(self) -> NDArray[np.float32]:

@@ -24,7 +24,7 @@ from greenlang_vectors.documents.source import (
 )
 from greenlang_vectors.errors import ItemError
 from greenlang_vectors.progress import Progress, silent
-from greenlang_vectors.store import dead_letters, documents, namespaces
+from greenlang_vectors.store import dead_letters, documents, namespaces, versions
 from greenlang_vectors.store.database import Database
 from greenlang_vectors.store.documents import StoredVersion
 from greenlang_vectors.store.encryption.cipher import Cipher
@@ -116,6 +116,7 @@ def load_documents(
                 removed = len(gone)
                 namespaces.remember_listing(connection, name, listing_fingerprint(listing))
             dead_letters.keep_only(connection, name, STAGE, failed, among=only)
+            versions.link(connection, name, cipher)
         count, characters = documents.totals(connection, name)
         return DocumentsReport(
             listed=outcomes.total(),

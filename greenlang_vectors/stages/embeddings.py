@@ -16,7 +16,14 @@ from greenlang_vectors.embedding.embedder import Embedder, EmbeddingCounts
 from greenlang_vectors.embedding.embedders import Embedders
 from greenlang_vectors.errors import EmbeddingFailed, UsageError
 from greenlang_vectors.progress import Progress, silent
-from greenlang_vectors.store import collections, completeness, dead_letters, embeddings, leaves
+from greenlang_vectors.store import (
+    collections,
+    completeness,
+    dead_letters,
+    embeddings,
+    leaves,
+    versions,
+)
 from greenlang_vectors.store.collections import Collection
 from greenlang_vectors.store.database import Database
 from greenlang_vectors.store.documents import SOURCE_TYPE
@@ -98,6 +105,7 @@ def embed_chunks(
                             progress,
                             letters,
                         )
+        versions.link(connection, name, cipher_of(connection, name))
     return reports
 
 

@@ -48,6 +48,7 @@ class Collection:
             default.
         serving: whether searches of the namespace ask this one.
         version: another after every change of what is told here.
+        superseded: some documents of the namespace are older versions of others.
     """
 
     id: UUID
@@ -62,6 +63,7 @@ class Collection:
     description: str | None
     created_at: datetime
     version: str = field(compare=False)
+    superseded: bool = False
 
     @property
     def supplied(self) -> bool:
@@ -332,7 +334,7 @@ def _read(
         SELECT id, name, namespace, embedding_model AS model,
                coalesce(metadata ->> 'model_source', embedding_model) AS model_source,
                dimensions, index_settings, search_width, serving, description, created_at,
-               xmin::text AS version
+               xmin::text AS version, superseded
         FROM embedding_collections
         WHERE {} ORDER BY namespace, serving DESC, created_at, name
         """
@@ -352,8 +354,9 @@ def _make(
     connection.execute(
         "UPDATE embedding_collections"
         " SET metadata = metadata || jsonb_build_object('model_source', %s::text),"
-        " serving = serving AND %s WHERE id = %s",
-        [model_source, model_source != SUPPLIED, leaf.collection_id],
+        " serving = serving AND %s, superseded = EXISTS (SELECT FROM documents"
+        " WHERE namespace = %s AND superseded_by IS NOT NULL) WHERE id = %s",
+        [model_source, model_source != SUPPLIED, leaf.namespace, leaf.collection_id],
     )
 
 
