@@ -45,7 +45,9 @@ def _print(found: list[Finding], profile: str) -> None:
     table = Table("", "area", "looked at", "found", "expected", title=f"profile {profile}")
     for each in found:
         colour = COLOURS[each.level]
-        wanted = f"{each.expected} ({each.source})" if each.source else each.expected
+        wanted = each.expected
+        if each.source:
+            wanted = f"{wanted} ({each.source})" if wanted else each.source
         cells = map(escape, (each.area, each.check, each.found, wanted))
         table.add_row(f"[{colour}]{each.level}[/]", *cells)
     output.print(table)

@@ -53,7 +53,7 @@ def versions(subject: Subject) -> Iterator[Finding]:
         found.server,
         well=major >= OLDEST_SERVER,
         expected=f"{OLDEST_SERVER} or newer",
-        source="store/migrations 0006 (PRD 5.1 has 15.x)",
+        source="migration 0006; PRD 5.1 has 15.x",
         remedy="Upgrade the server; on Aurora a blue/green deployment to a newer engine version.",
     )
     vector = cast("str | None", found.pgvector)
@@ -65,7 +65,7 @@ def versions(subject: Subject) -> Iterator[Finding]:
         vector or "not installed",
         well=numbers >= OLDEST_PGVECTOR,
         expected="0.8 or newer",
-        source="iterative scans (PRD 5.1 has 0.7.0)",
+        source="iterative scans; PRD 5.1 has 0.7.0",
         remedy="CREATE EXTENSION vector, or ALTER EXTENSION vector UPDATE, as the database's"
         " owner.",
     )

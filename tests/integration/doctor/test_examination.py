@@ -123,6 +123,12 @@ BREAKS: dict[str, tuple[Check, str, str, LiteralString, LiteralString, str]] = {
         "ALTER TABLE documents_examined ENABLE ROW LEVEL SECURITY",
         "ENABLE ROW LEVEL SECURITY",
     ),
+    "a table without partitions, open to all rows": (
+        *(rights.tables, "row-level security", "error"),
+        "ALTER TABLE backup_exports DISABLE ROW LEVEL SECURITY",
+        "ALTER TABLE backup_exports ENABLE ROW LEVEL SECURITY",
+        "ENABLE ROW LEVEL SECURITY",
+    ),
     "another owner": (
         *(rights.tables, "owner of the tables", "error"),
         "ALTER TABLE documents_examined OWNER TO greenlang_owner",

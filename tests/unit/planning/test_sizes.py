@@ -27,6 +27,13 @@ def test_rows_share_pages_whole() -> None:
     assert layout.heap_bytes(10, [Column(8000, 1)]) == 10 * PAGE
 
 
+def test_rows_and_entries_end_on_a_multiple_of_eight() -> None:
+    nine = [Column(9, 1)]
+    assert layout.entry_bytes(nine) == 24 + 4
+    assert layout.heap_bytes((PAGE - 24) // 44, nine) == PAGE
+    assert layout.heap_bytes((PAGE - 24) // 44 + 1, nine) == 2 * PAGE
+
+
 def test_a_bitmap_of_nulls_takes_its_place() -> None:
     columns = [INTEGER] * 9
     without, with_nulls = (layout.heap_bytes(10**6, columns, nulls=n) for n in (False, True))
