@@ -60,6 +60,7 @@ CHECKS = {
 
 ERRORS = {
     "SourceUnavailable": Help("source-unavailable", "greenlang-vectors namespaces list"),
+    "TopicUnavailable": Help("source-unavailable", "greenlang-vectors namespaces list"),
     "QueueUnavailable": Help("source-unavailable", "greenlang-vectors namespaces list"),
     "DatabaseUnavailable": Help("database-unavailable", _STATUS),
     "DatabaseBusy": Help("database-unavailable", _STATUS),

@@ -63,7 +63,7 @@ def helps() -> list[Help]:
 
 def test_every_named_error_has_a_page_that_names_it() -> None:
     assert {"DatabaseUnavailable", "SealBroken", "TookTooLong"} <= named_errors()
-    assert named_errors() | OF_POSTGRESQL == set(ERRORS)
+    assert named_errors() | OF_POSTGRESQL <= set(ERRORS)
     for name, each in ERRORS.items():
         assert f"`{name}`" in (ROOT / runbook_of(each)).read_text("utf-8"), name
         assert f"`{name}`" in INDEX or name in OF_POSTGRESQL, name

@@ -190,8 +190,9 @@ def test_a_letter_that_is_given_up_is_counted_no_more_and_remembered(
             dead_letters.discard(connection, [known["two.pdf"].id, uuid4()])
         assert len(letters(database, name)) == 2
         dead_letters.discard(connection, [known["two.pdf"].id])
-        dead_letters.discard(connection, [known["two.pdf"].id])
         [given_up] = dead_letters.find(connection, [known["two.pdf"].id])
+        dead_letters.discard(connection, [known["two.pdf"].id])
+        assert dead_letters.find(connection, [known["two.pdf"].id]) == [given_up]
         assert given_up.discarded_at is not None
         assert given_up.discarded_by == connection.info.user
         assert set(letters(database, name)) == {"one.pdf"}
