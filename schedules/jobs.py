@@ -12,7 +12,6 @@ from greenlang_vectors.quality.comparison import compare
 from greenlang_vectors.settings import Settings
 from greenlang_vectors.store import collections, search_logs, weaviate_shadow_reads
 from greenlang_vectors.store.database import Database
-from resources import event_log
 from resources.embedding import EmbeddingResource
 from schedules.workloads import workload
 
@@ -156,6 +155,8 @@ def prune_shadow_reads(
 def prune_runs(context: dg.OpExecutionContext) -> None:
     """Delete what Dagster keeps of more than 90 days ago: finished runs with their event logs,
     checks and output, and events that belong to no run."""
+    from resources import event_log  # noqa: PLC0415 - Dagster's storages load slowly
+
     before = datetime.now(UTC) - KEEP_RUNS
     context.log.info(
         "Deleted %s runs and %s events of no run, older than %s days.",
