@@ -5,7 +5,7 @@ PORT ?= 3000
 WORKERS ?= 2
 BIN := .venv/bin
 
-.PHONY: help run ui migration-demo test check check-deploy check-terraform format sbom bench stop clean
+.PHONY: help run ui migration-demo test check check-deploy check-terraform check-kubernetes format sbom bench stop clean
 help:
 	@echo "make run    install, start the database, fill every namespace, answer one question"
 	@echo "            DOCUMENTS=DIR takes your own folder, one sub-folder a namespace"
@@ -35,12 +35,15 @@ check: .venv/installed-dev
 	$(BIN)/mypy
 	$(BIN)/python -m deploy.supply_chain check
 
-check-deploy: check-terraform
+check-deploy: check-terraform check-kubernetes
 
 check-terraform: .venv-policy/installed
 	@if command -v terraform > /dev/null; then terraform fmt -check -diff -recursive deploy/terraform; \
 		else echo "There is no terraform on this machine: its files' format is not checked."; fi
 	.venv-policy/bin/checkov --config-file deploy/terraform/.checkov.yaml
+
+check-kubernetes: .venv-policy/installed
+	.venv-policy/bin/checkov --config-file deploy/kubernetes/.checkov.yaml
 
 format: .venv/installed-dev
 	$(BIN)/ruff format .

@@ -34,7 +34,8 @@ async def health() -> Answer:
     responses={200: {"model": schemas.Ready}, 503: {"model": schemas.Ready}},
 )
 async def ready(service: Service) -> Answer:
-    """Whether the database can be read, holds this version's schema and has an endpoint."""
+    """Whether the database can be read, holds this version's schema or a newer one, and has an
+    endpoint. While a deployment brings a newer schema, the pods of the version before serve on."""
     found: dict[str, Any] = {"database": False, "schema": False, "endpoint": False}
     with anyio.move_on_after(PROBE_SECONDS):
         found = await anyio.to_thread.run_sync(
@@ -66,7 +67,7 @@ async def figures(request: Request, service: Service) -> Response:
 def _probe(service: Parts) -> dict[str, bool]:
     try:
         with service.database.reading() as connection:
-            current = schema.current(connection) == schema.head()
+            current = (schema.current(connection) or "") >= schema.head()
     except (DatabaseUnavailable, psycopg.Error):
         return {"database": False, "schema": False, "endpoint": False}
     endpoint = any(each.healthy for each in service.database.endpoints())

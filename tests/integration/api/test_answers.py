@@ -117,17 +117,22 @@ def test_a_database_that_is_gone_is_503_and_not_ready(
     }
 
 
-def test_ready_means_reachable_with_this_schema(service: TestClient, database: Database) -> None:
+def test_ready_means_reachable_with_this_schema_or_a_newer_one(
+    service: TestClient, database: Database
+) -> None:
     assert service.get("/readyz").json()["ready"]
     with database.connect() as connection:
         version = connection.execute("SELECT version_num FROM alembic_version").fetchone()
-        connection.execute("UPDATE alembic_version SET version_num = '0001'")
         try:
+            connection.execute("UPDATE alembic_version SET version_num = '0001'")
             answered = service.get("/readyz")
+            connection.execute("UPDATE alembic_version SET version_num = '9999'")
+            amid_an_upgrade = service.get("/readyz")
         finally:
             connection.execute("UPDATE alembic_version SET version_num = %s", version)
     assert answered.status_code == 503
     assert answered.json()["checks"] == {"database": True, "schema": False, "endpoint": True}
+    assert amid_an_upgrade.json()["ready"]
 
 
 @pytest.mark.parametrize(
