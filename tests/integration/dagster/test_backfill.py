@@ -1,12 +1,14 @@
-"""Backfills by the real daemon, on PostgreSQL storage: all assets, and moves from Weaviate."""
+"""Backfills by the real daemon, on PostgreSQL storage: all assets, moves from Weaviate, and a
+fan-out over processes."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -45,8 +47,20 @@ ENDED = {
 GRAPH = defs.get_repository_def().asset_graph
 MOVES = dg.AssetSelection.groups("weaviate").resolve(GRAPH) & GRAPH.materializable_asset_keys
 EVERYTHING = dg.AssetSelection.groups("ingestion").resolve(GRAPH) | MOVES
-REQUESTS = {"everything": (FILLED, sorted(EVERYTHING)), "moves": (MOVED, sorted(MOVES))}
-"""Backfills: of which namespaces, and what."""
+FANNED_OUT, LOST = ("forestry", "mining", "fishery"), "fishery"
+IN_PROCESS: dict[str, object] = {"in_process": {}}
+IN_PROCESSES: dict[str, object] = {
+    "multiprocess": {
+        "max_concurrent": 1,
+        "start_method": {"forkserver": {"preload_modules": ["greenlang_vectors.definitions"]}},
+    }
+}
+REQUESTS = {
+    "everything": (FILLED, sorted(EVERYTHING), IN_PROCESS),
+    "moves": (MOVED, sorted(MOVES), IN_PROCESS),
+    "fan_out": (FANNED_OUT, [dg.AssetKey("documents")], IN_PROCESSES),
+}
+"""Backfills: of which namespaces, what, and in which processes their steps run."""
 
 
 @pytest.fixture(scope="module")
@@ -100,13 +114,15 @@ def corpus(
     assert home.is_dir()
     database = Database(os.environ["GREENLANG_DATABASE_URL"])
     with database.connect() as connection:
-        for name in PRD_NAMESPACES:
+        for name in (*PRD_NAMESPACES, *FANNED_OUT):
             folder = tmp_path_factory.mktemp(name)
             for number in range(2):
                 (folder / f"{number}.md").write_text(f"# {name} {number}\n\nA rule of {name}.")
             namespaces.register(connection, name, source_uri=str(folder))
             listing = listing_fingerprint(source_from_uri(str(folder)).list())
             namespaces.remember_listing(connection, name, listing)
+            if name == LOST:
+                shutil.rmtree(folder)
     with open_peer(Settings()) as peer:
         for name in MOVED:
             plan = Plan(
@@ -119,7 +135,7 @@ def corpus(
             with database.connect() as connection:
                 weaviate_migrations.save_plan(connection, name, plan.model_dump(mode="json"))
             start(database, peer, name)
-    instance.add_dynamic_partitions("namespace", PRD_NAMESPACES)
+    instance.add_dynamic_partitions("namespace", [*PRD_NAMESPACES, *FANNED_OUT])
 
 
 @pytest.fixture(scope="module")
@@ -146,8 +162,8 @@ def daemon(home: Path, repository: Path, corpus: None) -> Iterator[Path]:  # noq
 
 @pytest.fixture(scope="module")
 def requested(instance: dg.DagsterInstance, daemon: Path) -> float:  # noqa: ARG001
-    """Both backfills, asked for at once; when they have to have ended."""
-    for name, (partitions, keys) in REQUESTS.items():
+    """All backfills, asked for at once; when they have to have ended."""
+    for name, (partitions, keys, executor) in REQUESTS.items():
         instance.add_backfill(
             PartitionBackfill.from_asset_partitions(
                 backfill_id=name,
@@ -160,26 +176,33 @@ def requested(instance: dg.DagsterInstance, daemon: Path) -> float:  # noqa: ARG
                 all_partitions=False,
                 title=None,
                 description=None,
-                run_config=None,
+                run_config={"execution": {"config": executor}},
             )
         )
     return time.monotonic() + SECONDS
 
 
 def ended(
-    instance: dg.DagsterInstance, name: str, until: float, daemon: Path
+    instance: dg.DagsterInstance,
+    name: str,
+    until: float,
+    daemon: Path,
+    failed: Collection[str] = (),
 ) -> dict[str, dg.DagsterRun]:
-    """The runs of a backfill that has succeeded, by partition: one each."""
+    """The runs of a backfill by partition, one each: these have failed, all others succeeded."""
     while (backfill := instance.get_backfill(name)) is not None:
         if backfill.status in ENDED or time.monotonic() > until:
             break
         time.sleep(0.5)
     assert backfill is not None
-    assert backfill.status is BulkActionStatus.COMPLETED_SUCCESS, daemon.read_text()
+    outcome = "COMPLETED_FAILED" if failed else "COMPLETED_SUCCESS"
+    assert backfill.status is BulkActionStatus[outcome], daemon.read_text()
     runs = instance.get_runs(dg.RunsFilter(tags={"dagster/backfill": name}))
-    assert {run.status for run in runs} == {dg.DagsterRunStatus.SUCCESS}
     assert len(runs) == len(REQUESTS[name][0])
-    return {run.tags["dagster/partition"]: run for run in runs}
+    by_partition = {run.tags["dagster/partition"]: run for run in runs}
+    for partition, run in by_partition.items():
+        assert run.status.value == ("FAILURE" if partition in failed else "SUCCESS")
+    return by_partition
 
 
 def judged(instance: dg.DagsterInstance, run: dg.DagsterRun) -> set[tuple[str, str | None, bool]]:
@@ -196,8 +219,10 @@ def test_a_backfill_is_a_run_for_each_namespace_with_its_own_check_results(
     runs = ended(instance, "everything", requested, daemon)
     assert sorted(runs) == sorted(FILLED)
     for name, run in runs.items():
+        own = (*(each.name for each in CHECKS), "weaviate_equal")
         assert judged(instance, run) == {
-            (check, name, True) for check in (*(each.name for each in CHECKS), "weaviate_equal")
+            *((check, name, True) for check in own),
+            ("every_namespace_refreshed", None, True),
         }
     for key in EVERYTHING:
         assert set(FILLED) <= instance.get_materialized_partitions(key)
@@ -217,3 +242,28 @@ def test_moves_from_weaviate_are_a_run_for_each_namespace(
                 "SELECT count(*) FROM weaviate_objects WHERE namespace = %s", [name]
             ).fetchone()
         assert moved == (OBJECTS,)
+
+
+def test_namespaces_fan_out_over_processes_and_one_that_fails_harms_no_other(
+    instance: dg.DagsterInstance, requested: float, daemon: Path
+) -> None:
+    runs = ended(instance, "fan_out", requested, daemon, failed={LOST})
+    assert sorted(runs) == sorted(FANNED_OUT)
+    workers = {name: processes(instance, run) for name, run in runs.items()}
+    assert {"documents"} < workers["mining"].keys() == workers["forestry"].keys()
+    assert workers[LOST].keys() == {"documents"}
+    steps = [pid for each in workers.values() for pid in each.values()]
+    assert len(set(steps)) == len(steps)
+    with Database(os.environ["GREENLANG_DATABASE_URL"]).connect() as connection:
+        filled = connection.execute(
+            "SELECT DISTINCT namespace FROM documents WHERE namespace = ANY(%s)",
+            [[*FANNED_OUT]],
+        ).fetchall()
+    assert {name for (name,) in filled} == {*FANNED_OUT} - {LOST}
+
+
+def processes(instance: dg.DagsterInstance, run: dg.DagsterRun) -> dict[str | None, int | None]:
+    """The process that each step of a run had."""
+    started = dg.DagsterEventType.STEP_WORKER_STARTED
+    events = [each.dagster_event for each in instance.all_logs(run.run_id, of_type=started)]
+    return {each.step_key: each.pid for each in events if each}

@@ -6,7 +6,9 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 
+import dagster as dg
 import numpy as np
+from dagster_shared.record import copy
 from numpy.typing import NDArray
 
 from greenlang_vectors.chunking.tokens import Tokenizer
@@ -43,4 +45,8 @@ class ToyEmbedding(EmbeddingResource):
         return Embedders(ToyModel.spec.name, lambda model: Embedder(ToyModel(model)))
 
 
-defs = build_defs(resource_overrides={"embedding": ToyEmbedding()})
+defs = copy(
+    build_defs(resource_overrides={"embedding": ToyEmbedding()}),
+    executor=dg.multi_or_in_process_executor,
+)
+"""A backfill says by its configuration whether each step of its runs has a process of its own."""
