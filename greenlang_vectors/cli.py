@@ -36,6 +36,7 @@ from greenlang_vectors.commands.import_passages import import_command
 from greenlang_vectors.commands.indexes import indexes_group
 from greenlang_vectors.commands.metrics import metrics_group
 from greenlang_vectors.commands.migrate import migrate_group
+from greenlang_vectors.commands.near_duplicates import near_duplicates_command
 from greenlang_vectors.commands.notify import notify_group
 from greenlang_vectors.commands.plan import plan_command
 from greenlang_vectors.commands.restore import restore
@@ -184,6 +185,7 @@ app.add_command(import_command)
 app.add_command(indexes_group)
 app.add_command(metrics_group)
 app.add_command(migrate_group)
+app.add_command(near_duplicates_command)
 app.add_command(notify_group)
 app.add_command(plan_command)
 app.add_command(restore)

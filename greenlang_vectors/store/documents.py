@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 from uuid import UUID
@@ -16,7 +16,7 @@ from greenlang_vectors.documents.language import language_of
 from greenlang_vectors.documents.model import ExtractedDocument, Heading
 from greenlang_vectors.store import embeddings
 from greenlang_vectors.store.encryption.cipher import Cipher
-from greenlang_vectors.store.encryption.columns import DocumentColumns
+from greenlang_vectors.store.encryption.columns import DocumentColumns, open_text
 from greenlang_vectors.store.identity import document_id
 
 SOURCE_TYPE = "document"
@@ -216,6 +216,31 @@ def load(
         headings=tuple(Heading(*heading) for heading in cast("list[list[Any]]", columns.headings)),
         metadata=columns.metadata,
     )
+
+
+def texts(
+    connection: psycopg.Connection, namespace: str, cipher: Cipher | None = None, *, page: int
+) -> Iterator[tuple[str, str, str]]:
+    """Key, hash and text of every document, in order of key, read a page at a time.
+
+    Args:
+        cipher: that of an encrypted namespace.
+        page: documents read at once.
+
+    Raises:
+        SealBroken: a text does not open.
+    """
+    with connection.transaction(), connection.cursor(name="document_texts") as cursor:
+        cursor.itersize = page
+        cursor.execute(
+            """
+            SELECT id, source_key, text_hash, text FROM documents
+            WHERE namespace = %s ORDER BY source_key, id
+            """,
+            [namespace],
+        )
+        for identity, key, text_hash, text in cursor:
+            yield key, text_hash, text if cipher is None else open_text(cipher, identity, text)
 
 
 def remove(
