@@ -4,6 +4,8 @@ PYTHON ?= python3
 PORT ?= 3000
 WORKERS ?= 2
 BIN := .venv/bin
+# Modules are compiled when they are first used: most of them never are.
+PIP_INSTALL := $(BIN)/pip install --disable-pip-version-check --no-compile
 
 .PHONY: help run ui migration-demo test check check-deploy check-terraform check-kubernetes format sbom bench stop clean
 help:
@@ -27,7 +29,7 @@ migration-demo: .venv/installed-weaviate
 	@$(BIN)/python -m local migration-demo
 
 test: .venv/installed-dev
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 check: .venv/installed-dev
 	$(BIN)/ruff format --check .
@@ -64,15 +66,15 @@ clean: stop
 	rm -rf .venv .venv-peers .venv-policy .greenlang build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 .venv/installed: pyproject.toml constraints.txt | .venv/bin/pip
-	$(BIN)/pip install --disable-pip-version-check -c constraints.txt -e .
+	$(PIP_INSTALL) -c constraints.txt -e .
 	@touch $@
 
 .venv/installed-weaviate: .venv/installed
-	$(BIN)/pip install --disable-pip-version-check -c constraints.txt -e ".[weaviate]"
+	$(PIP_INSTALL) -c constraints.txt -e ".[weaviate]"
 	@touch $@
 
 .venv/installed-dev: pyproject.toml constraints.txt | .venv/bin/pip
-	$(BIN)/pip install --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	$(PIP_INSTALL) -c constraints.txt -e ".[dev]"
 	@touch .venv/installed .venv/installed-weaviate $@
 
 .venv/bin/pip:
@@ -84,5 +86,5 @@ clean: stop
 # Of its own: checkov wants older packages than the product.
 .venv-policy/installed: deploy/constraints-policy.txt
 	$(PYTHON) -m venv .venv-policy
-	.venv-policy/bin/pip install --disable-pip-version-check -q -c $< checkov
+	.venv-policy/bin/pip install --disable-pip-version-check --no-compile -q -c $< checkov
 	@touch $@
