@@ -10,6 +10,7 @@ from benchmarks import (
     audit,
     backup,
     dual_write,
+    extraction,
     filtered,
     index_build,
     load,
@@ -24,6 +25,7 @@ from benchmarks import (
 
 BENCHMARKS = {
     "pipeline": pipeline.main,
+    "extraction": extraction.main,
     "memory": memory.main,
     "write_path": write_path.main,
     "index_build": index_build.main,
