@@ -18,7 +18,7 @@ def problems() -> Iterator[str]:
     for name, licence in packages.unacceptable(runtime).items():
         yield f"{name}: licence {licence or 'not known'}"
     for found in secrets.findings(ROOT, secrets.tracked(ROOT)):
-        yield f"{found.path}:{found.line}: {found.kind}"
+        yield f"{found.path}:{found.line}: {found.kind} (if it is none: pragma: allowlist secret)"
     if advisories.reachable():
         for hole in advisories.advisories(advisories.pins(ROOT / "constraints.txt")):
             mended = ", ".join(hole.fixed_in) or "no version yet"

@@ -43,8 +43,8 @@ IGNORED = (
     "is_templated_secret",
 )
 """What is no guess worth telling, by detect-secrets' own heuristics."""
-HARMLESS = [r"\s", r"^[A-Z_]+$", r"^scram"]
-"""Sentences, placeholders, and ways of keeping a password."""
+HARMLESS = [r"\s", r"^[A-Z_]+$", r"^scram", r"^[a-z]+(-[a-z]+)+$", r"_$"]
+"""Sentences, placeholders, ways of keeping a password, names of Kubernetes' secrets, prefixes."""
 EXAMPLES = ("tests/", "docs/", "samples/", "README.md")
 
 _FILTERS = "detect_secrets.filters"

@@ -67,6 +67,7 @@ def test_a_licence_is_judged_by_what_the_package_says(
         ("settings.py", 'password = "k8Jw2qZt7Lm4"', True),
         ("tests/fixture.py", 'url = "postgresql://app:k8Jw-2q.Zt7@db.internal/vectors"', False),
         ("settings.py", 'url = "postgresql://USER:PASSWORD@HOST/vectors"', False),
+        ("values.yaml", "existingSecret: dagster-postgresql", False),
         ("settings.py", 'password = "k8Jw2qZt7Lm4"  # pragma: allowlist secret', False),
     ],
 )
