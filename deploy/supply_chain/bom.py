@@ -30,7 +30,7 @@ def bill() -> dict[str, Any]:
     said = subprocess.run([*command, *options], capture_output=True, check=True)  # noqa: S603
     made: dict[str, Any] = json.loads(said.stdout)
     running = runtime()
-    named = {canonicalize_name(each["name"]): each for each in made["components"]}
+    named: dict[str, Any] = {canonicalize_name(e["name"]): e for e in made["components"]}
     for name, package in running.items():
         named[name].setdefault("licenses", [{"license": {"name": licence(package)}}])
     made["components"] = [each for name, each in named.items() if name in running]
