@@ -82,6 +82,12 @@ class SearchBase(_Strict):
     all_versions: Flag = Field(
         default=False, description="Older versions of an act, too, not the newest alone."
     )
+    parents: Flag = Field(
+        default=False, description="Each passage with what it stands in; top_k counts those."
+    )
+    max_tokens: Whole | None = Field(
+        default=None, ge=1, description="The most tokens of a page; no passage is cut."
+    )
 
     def request(self, mode: Mode, **more: Any) -> SearchRequest:  # noqa: ANN401 - its fields
         """The search that is asked for.
@@ -103,6 +109,8 @@ class SearchBase(_Strict):
             rerank=self.rerank,
             fresh=self.fresh,
             all_versions=self.all_versions,
+            parents=self.parents,
+            max_tokens=self.max_tokens,
             **more,
         )
 
@@ -148,6 +156,33 @@ class HybridSearch(SearchBase):
         return self.request("hybrid", weights=self.weights)
 
 
+class Child(BaseModel):
+    """A passage that was found in a parent (`search.model.Child`)."""
+
+    chunk_index: int
+    id: UUID
+    score: float
+    page: int | None
+    start: int = Field(description="Its first character in the document's text, from 0.")
+    end: int
+    heading_path: list[str]
+    content: str
+
+
+class Parent(BaseModel):
+    """What found passages stand in (`search.model.Parent`)."""
+
+    chunk_indexes: list[int]
+    content: str
+    page: int | None
+    page_end: int | None
+    heading_path: list[str]
+    start: int
+    end: int
+    tokens: int
+    children: list[Child] = Field(description="What was found in it, the best first.")
+
+
 class Passage(BaseModel):
     """A passage that answers, and where it stands (`search.model.SearchResult`)."""
 
@@ -166,6 +201,7 @@ class Passage(BaseModel):
     vector_rank: int | None
     text_rank: int | None
     vector_score: float | None
+    parent: Parent | None = Field(description="What it stands in; null unless asked for.")
 
 
 class SearchAnswered(BaseModel):

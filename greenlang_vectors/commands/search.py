@@ -54,6 +54,8 @@ from greenlang_vectors.settings import get_settings
     "--weights", type=float, nargs=2, metavar="VECTOR TEXT", help="Of both ranks (mode hybrid)."
 )
 @click.option("--all-versions", is_flag=True, help="Older versions of an act, too.")
+@click.option("--parents", is_flag=True, help="Each passage with what it stands in, once.")
+@click.option("--max-tokens", type=int, help="End before more tokens are shown.")
 @click.option("--after", metavar="CURSOR", help="`next` of the page before, for the page after.")
 @as_json_option
 def search(
@@ -71,6 +73,8 @@ def search(
     rerank: bool,
     weights: tuple[float, float] | None,
     all_versions: bool,
+    parents: bool,
+    max_tokens: int | None,
     after: str | None,
     as_json: bool,
 ) -> None:
@@ -93,6 +97,8 @@ def search(
         rerank=rerank,
         weights=weights or (1.0, 1.0),
         all_versions=all_versions,
+        parents=parents,
+        max_tokens=max_tokens,
     )
     settings = get_settings()
     with opened(settings) as database, closing(SearchLog(database, settings)) as log:
@@ -146,16 +152,18 @@ def _json(request: SearchRequest, answer: SearchAnswer) -> dict[str, object]:
 
 
 def _show(result: SearchResult, mode: Mode) -> None:
+    shown = result.parent or result
     where = [result.document]
-    where += [f"page {result.page}"] if result.page is not None else []
+    where += [f"page {shown.page}"] if shown.page is not None else []
+    where += [f"found in it: {len(result.parent.children)}"] if result.parent else []
     score = f"{result.score:.4f}" if mode == "hybrid" else f"{result.score:.3f}"
     output.print(
         f"\n[bold]{result.rank}. {escape(result.title)}[/bold]  {score}{_ranks(result, mode)}"
     )
     output.print(f"   [cyan]{escape(' · '.join(where))}[/cyan]")
-    if result.heading_path:
-        output.print(f"   [dim]{escape(' › '.join(result.heading_path))}[/dim]")
-    output.print(escape(result.content))
+    if shown.heading_path:
+        output.print(f"   [dim]{escape(' › '.join(shown.heading_path))}[/dim]")
+    output.print(escape(shown.content))
 
 
 def _ranks(result: SearchResult, mode: Mode) -> str:

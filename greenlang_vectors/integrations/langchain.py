@@ -26,6 +26,7 @@ from langchain_core.vectorstores import VectorStore, VectorStoreRetriever
 from greenlang_vectors.documents.direct import DirectDocument
 from greenlang_vectors.errors import UnknownCollection
 from greenlang_vectors.integrations import metadata_filters
+from greenlang_vectors.integrations.places import place_of, text_of
 from greenlang_vectors.integrations.relevance import diverse
 from greenlang_vectors.landing import SuppliedVectors
 from greenlang_vectors.search.model import SearchAnswer, SearchRequest, SearchResult
@@ -50,7 +51,9 @@ class GreenLangVectorStore(VectorStore):
 
     Every search takes, beside `k`: `filter` (see `metadata_filters.read`); `mode`, "vector" or,
     for the words of the question, "text" and "hybrid" (PRD 8.1.3); and `weights`, `threshold`,
-    `exact`, `per_document`, `rerank`, `fresh` of `search.model.SearchRequest`.
+    `exact`, `per_document`, `rerank`, `fresh`, `parents`, `max_tokens` of
+    `search.model.SearchRequest`. With `parents` a document's text is the parent's, and its
+    metadata `passages` says where in it the passages stand that were found.
 
     Args:
         service: the SDK over the database.
@@ -269,16 +272,10 @@ class GreenLangVectorStore(VectorStore):
             return Document(
                 id=found.document, page_content=found.content, metadata=dict(found.metadata)
             )
-        where = {
-            "source": found.document,
-            "title": found.title,
-            "page": found.page,
-            "heading_path": found.heading_path,
-        }
         return Document(
             id=f"{found.document}#{found.chunk_index}",
-            page_content=found.content,
-            metadata=where | found.metadata,
+            page_content=text_of(found),
+            metadata=place_of(found) | found.metadata,
         )
 
 

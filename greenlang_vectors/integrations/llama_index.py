@@ -32,6 +32,7 @@ from greenlang_vectors.documents.direct import DirectDocument
 from greenlang_vectors.documents.model import JSON
 from greenlang_vectors.errors import UnknownCollection, UsageError
 from greenlang_vectors.integrations.metadata_filters import comparison
+from greenlang_vectors.integrations.places import place_of, text_of
 from greenlang_vectors.integrations.relevance import diverse
 from greenlang_vectors.landing import SuppliedVectors
 from greenlang_vectors.search import filters
@@ -169,14 +170,18 @@ class GreenLangVectorStore(BasePydanticVectorStore):
 
         Args:
             kwargs: for mode MMR `mmr_threshold` (1 for the most similar, towards 0 for the most
-                different, 0.5 by default), `mmr_prefetch_k` or `mmr_prefetch_factor`.
+                different, 0.5 by default), `mmr_prefetch_k` or `mmr_prefetch_factor`; for every
+                mode `parents` and `max_tokens` of `search.model.SearchRequest`: with `parents` a
+                node's text is the parent's, and its metadata `passages` says where in it the
+                passages stand that were found.
 
         Raises:
             UsageError: a mode, an operator or a value that cannot be asked for.
             UnknownNamespace: the namespace is not registered.
         """
         diversified = query.mode == VectorStoreQueryMode.MMR
-        answer = self._find(query, _prefetched(query, kwargs) if diversified else _top_k(query))
+        top_k = _prefetched(query, kwargs) if diversified else _top_k(query)
+        answer = self._find(query, top_k, kwargs)
         results = answer.results if answer is not None else []
         if answer is not None and diversified:
             threshold = query.mmr_threshold
@@ -239,19 +244,15 @@ class GreenLangVectorStore(BasePydanticVectorStore):
         """The node that was added; of other passages one that says where they stand."""
         if found.source_type == self.source_type:
             return metadata_dict_to_node(found.metadata, found.content)
-        where: dict[str, Any] = {
-            "source": found.document,
-            "title": found.title,
-            "page": found.page,
-            "heading_path": found.heading_path,
-        }
         return TextNode(
             id_=f"{found.document}#{found.chunk_index}",
-            text=found.content,
-            metadata=where | found.metadata,
+            text=text_of(found),
+            metadata=place_of(found) | found.metadata,
         )
 
-    def _find(self, query: VectorStoreQuery, top_k: int) -> SearchAnswer | None:
+    def _find(
+        self, query: VectorStoreQuery, top_k: int, options: dict[str, Any]
+    ) -> SearchAnswer | None:
         """What a search found; None where the store's collection is not made yet."""
         if query.mode not in MODES:
             known = ", ".join(mode.value for mode in MODES)
@@ -270,6 +271,8 @@ class GreenLangVectorStore(BasePydanticVectorStore):
             collection=self._collection,
             weights=_weights(query) if mode == "hybrid" else (1.0, 1.0),
             fresh=self.fresh,
+            parents=options.get("parents", False),
+            max_tokens=options.get("max_tokens"),
         )
         try:
             return self._service.find(request)

@@ -228,6 +228,8 @@ def _check(request: SearchRequest, plan: Plan) -> None:
         (request.exact, "has no exact search"),
         (request.diversity is not None, "orders by no diversity"),
         (request.rerank, "does not re-rank"),
+        (request.parents, "knows no parents of passages"),
+        (request.max_tokens is not None, "counts no tokens"),
         (
             request.fresh and plan.primary == "pgvector",
             "is written to after pgvector, so it has not what was written a moment ago",

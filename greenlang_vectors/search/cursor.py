@@ -1,8 +1,8 @@
 """Where a page of results ends, as an opaque text (`SearchRequest.after`).
 
-A cursor names the passages that the pages before held, so no page repeats one, whatever was
-written meanwhile, and none is skipped: a passage that a deeper search of an approximate index
-finds late comes late. It holds a digest of the request, too, and serves no other.
+A cursor names the passages (or parents) that the pages before held, so no page repeats one,
+whatever was written meanwhile, and none is skipped: a passage that a deeper search of an
+approximate index finds late comes late. It holds a digest of the request, too, and serves no other.
 """
 
 from __future__ import annotations
@@ -105,6 +105,7 @@ def _check(request: SearchRequest, body: bytes) -> bytes:
             request.rerank,
             request.weights,
             request.all_versions,
+            request.parents,
         ]
     ).encode()
     digest = hashlib.blake2b(asked, digest_size=_CHECK_BYTES)

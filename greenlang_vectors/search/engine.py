@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -15,8 +16,9 @@ from psycopg import IsolationLevel
 
 from greenlang_vectors.embedding.embedders import Embedders
 from greenlang_vectors.errors import ModelUnavailable, UnknownCollection, UsageError
-from greenlang_vectors.search import cursor, ordering, passages
+from greenlang_vectors.search import cursor, ordering, parents, passages
 from greenlang_vectors.search.arms import (
+    DEEPER,
     Ranking,
     by_vector,
     by_words,
@@ -28,6 +30,8 @@ from greenlang_vectors.search.cursor import Seen
 from greenlang_vectors.search.hits import Hit, Key, eligible
 from greenlang_vectors.search.log import SearchLog, answered, failed
 from greenlang_vectors.search.model import SearchAnswer, SearchRequest
+from greenlang_vectors.search.page import Page
+from greenlang_vectors.search.parents import grouped
 from greenlang_vectors.search.passages import CollectionChanged, Passage
 from greenlang_vectors.search.questions import Asked, Questions
 from greenlang_vectors.search.rerank import Reranker, reranker_of
@@ -39,6 +43,9 @@ from greenlang_vectors.store.database import Database
 from greenlang_vectors.tracing import span
 
 T = TypeVar("T")
+
+CHILDREN = 2
+"""Passages that are looked for first for each parent of a page."""
 
 TEXT_ARMS = 8
 """Searches for words that run beside their vector searches at once, in one engine."""
@@ -162,6 +169,69 @@ class SearchEngine:
     def _answer(self, asked: Asked, seen: Seen, reranker: Reranker | None) -> SearchAnswer:
         request = asked.request
         began = time.perf_counter()
+        page_of = self._parents if request.parents else self._passages
+        page = page_of(asked, seen, reranker).within(request.max_tokens)
+        shown = seen.and_also(page.keys)
+        return SearchAnswer(
+            results=page.results,
+            asked=request.top_k,
+            mode=request.mode,
+            collection=asked.collection.name,
+            plan=page.plan,
+            next=cursor.encode(request, shown) if page.more else None,
+            embed_ms=asked.embed_seconds * 1000,
+            search_ms=(time.perf_counter() - began - asked.embed_seconds) * 1000,
+        )
+
+    def _passages(self, asked: Asked, seen: Seen, reranker: Reranker | None) -> Page:
+        """The passages of a page."""
+        request = asked.request
+        plan, hits, found = self._ranked(asked, seen, reranker)
+        able = list(islice(eligible(hits, seen, request.per_document), request.top_k + 1))
+        page = able[: request.top_k]
+        return Page(
+            [hit.key for hit in page],
+            [found[hit.key].result(hit, rank) for rank, hit in enumerate(page, len(seen) + 1)],
+            [found[hit.key].tokens for hit in page],
+            len(able) > len(page),
+            plan,
+        )
+
+    def _parents(self, asked: Asked, seen: Seen, reranker: Reranker | None) -> Page:
+        """The parents of a page: passages are searched ever deeper until they are in enough."""
+        request = asked.request
+        if request.mode != "text":
+            asked.make_vector()
+        pool = ordering.pool(request)
+        depth = CHILDREN * (len(seen) + request.top_k + 1)
+        while True:
+            depth = -(-depth // pool) * pool
+            children = replace(request, top_k=depth, per_document=None)
+            plan, hits, found = self._ranked(asked.again(children), Seen(), reranker)
+            there = [hit for hit in hits if hit.key in found][:depth]
+            groups = list(eligible(grouped(there, found), seen, request.per_document))
+            if len(groups) > request.top_k or len(there) < depth:
+                break
+            depth *= DEEPER
+        page = groups[: request.top_k]
+        parts = self._read(
+            request, lambda connection: parents.load(connection, asked.collection, page)
+        )
+        ranked = list(enumerate(page, len(seen) + 1))
+        results = [parents.result(group, rank, found, parts) for rank, group in ranked]
+        return Page(
+            [group.key for group in page],
+            results,
+            [each.parent.tokens for each in results if each.parent is not None],
+            len(groups) > len(page),
+            f"{plan}; {len(there)} passages in {len(groups) + len(seen)} parents",
+        )
+
+    def _ranked(
+        self, asked: Asked, seen: Seen, reranker: Reranker | None
+    ) -> tuple[str, list[Hit], dict[Key, Passage]]:
+        """How hits were found, the hits in order, and the passages of those of the page."""
+        request = asked.request
         if request.mode == "hybrid":
             ranking = _deepened(asked, seen, partial(self._both, asked))
             hits, found = self._read(request, partial(_gathered, asked, seen, ranking))
@@ -169,25 +239,10 @@ class SearchEngine:
             if request.mode == "vector":
                 asked.make_vector()
             ranking, hits, found = self._read(request, partial(self._one, asked, seen))
-        plan = ranking.plan
-        if reranker is not None:
-            hits = ordering.reranked(request.query or "", hits, found, reranker)
-            plan += f"; re-ranked by {Path(reranker.name).name}"
-        able = list(islice(eligible(hits, seen, request.per_document), request.top_k + 1))
-        page = able[: request.top_k]
-        more = len(able) > len(page)
-        return SearchAnswer(
-            results=[
-                found[hit.key].result(hit, rank) for rank, hit in enumerate(page, len(seen) + 1)
-            ],
-            asked=request.top_k,
-            mode=request.mode,
-            collection=asked.collection.name,
-            plan=plan,
-            next=cursor.encode(request, seen.and_also(hit.key for hit in page)) if more else None,
-            embed_ms=asked.embed_seconds * 1000,
-            search_ms=(time.perf_counter() - began - asked.embed_seconds) * 1000,
-        )
+        if reranker is None:
+            return ranking.plan, hits, found
+        hits = ordering.reranked(request.query or "", hits, found, reranker)
+        return f"{ranking.plan}; re-ranked by {Path(reranker.name).name}", hits, found
 
     def _one(
         self, asked: Asked, seen: Seen, connection: psycopg.Connection

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
 from greenlang_vectors.search.cursor import Seen
@@ -14,6 +14,18 @@ from greenlang_vectors.store.index_settings import Metric
 
 Key = tuple[UUID, int]
 """A passage: its document and its place in it."""
+
+
+class Keyed(Protocol):
+    """What a page may hold."""
+
+    @property
+    def key(self) -> Key:
+        """What it is known by."""
+        ...
+
+
+K = TypeVar("K", bound=Keyed)
 
 
 class Hit(NamedTuple):
@@ -68,8 +80,8 @@ def fused_hits(
     ]
 
 
-def eligible(hits: Sequence[Hit], seen: Seen, per_document: int | None) -> Iterator[Hit]:
-    """The hits that pages to come may hold, in order.
+def eligible(hits: Sequence[K], seen: Seen, per_document: int | None) -> Iterator[K]:
+    """The hits, or groups of them, that pages to come may hold, in order.
 
     Args:
         seen: what the pages before held; it counts for its documents.

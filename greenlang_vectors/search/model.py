@@ -36,6 +36,11 @@ class SearchRequest:
         weights: of the vector and the text ranks in a hybrid search.
         fresh: read from the writer, so that the caller's own committed writes are seen.
         all_versions: find passages of older versions of an act, too, not of the newest alone.
+        parents: show each passage with the one it was cut out of, or with its neighbours
+            (`Parent`); passages of one parent are one result, and `top_k` and `per_document` count
+            parents.
+        max_tokens: the page ends before the first passage (with `parents`: the first parent) with
+            which it would have more tokens, as counted when documents were cut.
     """
 
     query: str | None
@@ -54,6 +59,8 @@ class SearchRequest:
     weights: tuple[float, float] = (1.0, 1.0)
     fresh: bool = False
     all_versions: bool = False
+    parents: bool = False
+    max_tokens: int | None = None
 
 
 class Candidate(NamedTuple):
@@ -84,6 +91,53 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
+class Child:
+    """A passage that was found in a parent; attributes as of `SearchResult`.
+
+    Attributes:
+        start, end: character span in the document's text.
+    """
+
+    chunk_index: int
+    id: UUID
+    score: float
+    page: int | None
+    start: int
+    end: int
+    heading_path: list[str]
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Parent:
+    """What a found passage stands in, to be read in its place; it is not asked whether it passes
+    the filter.
+
+    The chunk that the passage was cut out of (strategy "hierarchical"); else the passage with the
+    one before and the one after it in its document, those left out that a better result holds.
+
+    Attributes:
+        chunk_indexes: the chunks it is made of, in order.
+        content: their text, without what they overlap.
+        page, page_end: 1-based pages it begins and ends on; None where the medium has no pages.
+        heading_path: headings above its beginning, outermost first.
+        start, end: character span in the document's text.
+        tokens: of its chunks, as counted when the document was cut.
+        children: the passages that were found in it, the best first.
+    """
+
+    chunk_indexes: list[int]
+    content: str
+    page: int | None
+    page_end: int | None
+    heading_path: list[str]
+    start: int
+    end: int
+    tokens: int
+    children: list[Child]
+
+
+@dataclass(frozen=True, slots=True)
 class SearchResult:
     """A passage that answers, and where it stands.
 
@@ -105,6 +159,8 @@ class SearchResult:
         vector_rank, text_rank: its place in each arm of the search; None where it is not among
             that arm's candidates.
         vector_score: likeness by vectors, where the vector arm found it.
+        parent: what it stands in, where the request asks for `parents`; this is the best of its
+            children then.
     """
 
     rank: int
@@ -122,6 +178,7 @@ class SearchResult:
     vector_rank: int | None = None
     text_rank: int | None = None
     vector_score: float | None = None
+    parent: Parent | None = None
 
 
 @dataclass(frozen=True, slots=True)

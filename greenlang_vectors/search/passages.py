@@ -29,7 +29,12 @@ from greenlang_vectors.store.namespaces import partition
 
 
 class Passage(NamedTuple):
-    """A passage, as `statement` gives it; attributes as of `model.SearchResult`."""
+    """A passage, as `statement` gives it; attributes as of `model.SearchResult`.
+
+    Attributes:
+        tokens, start, end, page_end: as of `chunking.model.Chunk`.
+        parent_index: the chunk it was cut out of, in the same document; None where there is none.
+    """
 
     document_id: UUID
     chunk_index: int
@@ -41,6 +46,11 @@ class Passage(NamedTuple):
     heading_path: list[str]
     content: str
     metadata: dict[str, JSON]
+    tokens: int = 0
+    start: int = 0
+    end: int = 0
+    page_end: int | None = None
+    parent_index: int | None = None
 
     def opened(self, cipher: Cipher) -> Passage:
         """The passage in clear.
@@ -125,6 +135,7 @@ def statement(leaf: Leaf) -> bytes:
         """
         SELECT e.source_id, e.chunk_index, e.id, e.source_type, d.source_key, d.title,
                c.page_start, c.heading_path, c.content, e.metadata,
+               c.token_count, c.start_char, c.end_char, c.page_end, c.parent_index,
                EXISTS (SELECT FROM encrypted_namespaces WHERE namespace = %(namespace)s),
                (SELECT xmin::text FROM embedding_collections WHERE id = %(collection)s)
         FROM unnest(%(documents)s::uuid[], %(chunks)s::integer[]) AS k (document_id, chunk_index)

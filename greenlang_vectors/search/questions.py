@@ -6,6 +6,7 @@ writer, and keeping what people ask there serves nobody.
 
 from __future__ import annotations
 
+import copy
 import threading
 import time
 from collections import OrderedDict
@@ -72,6 +73,12 @@ class Asked:
         self.made_vector = request.vector
         if request.vector is not None:
             check_vector(request.vector, collection)
+
+    def again(self, request: SearchRequest) -> Asked:
+        """Another search for the same question, whose vector, if it is made, is made no more."""
+        other = copy.copy(self)
+        other.request = request
+        return other
 
     @property
     def filter(self) -> Filter | None:

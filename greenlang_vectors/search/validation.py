@@ -36,6 +36,8 @@ def checked(request: SearchRequest) -> SearchRequest:
         )
     if request.threshold is not None and not isfinite(request.threshold):
         raise UsageError(f"The threshold must be a number, not {request.threshold}.")
+    if request.max_tokens is not None and request.max_tokens < 1:
+        raise UsageError(f"max_tokens must be 1 or more, not {request.max_tokens}.")
     _check_weights(request)
     return replace(request, query=_question(request), vector=_vector(request))
 

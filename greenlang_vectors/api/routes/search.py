@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from typing import Any
 
 from fastapi import APIRouter
@@ -86,4 +87,6 @@ def _answer(service: Parts, request: SearchRequest, user: str) -> Answer:
 
 def _as_json(answer: SearchAnswer) -> dict[str, Any]:
     results = [{name: getattr(each, name) for name in PASSAGE} for each in answer.results]
+    for result in results:
+        result["parent"] = result["parent"] and asdict(result["parent"])
     return {"results": results, **{name: getattr(answer, name) for name in ANSWER}}

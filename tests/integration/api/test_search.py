@@ -79,6 +79,24 @@ def test_pages_go_on_where_the_last_one_ended(us: TestClient, tenants: Tenants) 
     assert [result["rank"] for result in second["results"]] == [3, 4][: len(second["results"])]
 
 
+def test_parents_are_the_librarys_and_end_where_tokens_do(
+    us: TestClient, tenants: Tenants, database: Database, toys: Embedders, settings: Settings
+) -> None:
+    request = SearchRequest("hydrogen", tenants.ours, 2, "text", parents=True)
+    [expected] = SearchEngine(database, toys, settings).search(request).results
+    asked = {"query": "hydrogen", "namespace": tenants.ours, "mode": "text", "parents": True}
+    [found] = us.post("/v1/search", json=asked).json()["results"]
+    assert expected.parent is not None
+    [child] = expected.parent.children
+    assert found["parent"] == {
+        **asdict(expected.parent),
+        "children": [{**asdict(child), "id": str(child.id)}],
+    }
+    tokens = expected.parent.tokens
+    answered = us.post("/v1/search", json={**asked, "max_tokens": tokens - 1}).json()
+    assert (answered["results"], answered["next"]) == ([], None)
+
+
 def test_a_ready_vector_takes_the_place_of_a_question(us: TestClient, tenants: Tenants) -> None:
     embedded = us.post("/v1/embeddings", json={"texts": ["hydrogen"], "namespace": tenants.ours})
     [vector] = embedded.json()["embeddings"]
@@ -106,6 +124,8 @@ def test_texts_become_vectors_of_length_one(us: TestClient, toys: Embedders) -> 
         {"query": "x", "top_k": 0},
         {"query": "x", "top_k": 1001},
         {"query": "x", "top_k": True},
+        {"query": "x", "max_tokens": 0},
+        {"query": "x", "parents": 1},
         {"query": "x", "mode": "magic"},
         {"query": "x", "filter": {"field": "text", "op": "eq", "value": 1}},
         {"query": "x", "filter": {"field": "metadata.a", "op": "is", "value": 1}},

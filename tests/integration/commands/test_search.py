@@ -58,6 +58,17 @@ def test_for_people_it_shows_where_the_passage_stands_and_how_it_was_found(cli: 
     assert "more: --after " in shown.said
 
 
+def test_with_parents_it_shows_what_the_passages_stand_in(cli: Cli) -> None:
+    question = ("search", "cocoa land", *HERE, "--parents")
+    shown = cli(*question, "--top-k", "1")
+    assert "d2 · found in it: 1" in shown.out
+    assert "coordinates of every plot" in " ".join(shown.out.split())
+    first, *_ = cli(*question, "--json").json["results"]
+    assert first["parent"]["content"] == first["content"]
+    assert [child["id"] for child in first["parent"]["children"]] == [first["id"]]
+    assert "do not fit into 3" in cli(*question, "--max-tokens", "3").said
+
+
 def test_words_and_filters(cli: Cli) -> None:
     def documents(*arguments: str) -> list[str]:
         found = cli("search", "report", *HERE, "--json", *arguments).json

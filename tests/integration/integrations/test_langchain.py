@@ -250,6 +250,26 @@ def test_what_others_stored_is_found_with_where_it_stands(
     }
 
 
+def test_a_retriever_shows_what_passages_stand_in_and_where_they_do(
+    service: EmbeddingService, namespace: str
+) -> None:
+    texts = ["One.", "Two.", "Three.", "Four."]
+    service.sync.embed_and_store(EmbeddingRequest(texts, namespace, "report", "r-1"))
+    options = {"k": 1, "parents": True}
+    retriever = GreenLangVectorStore(service, namespace).as_retriever(search_kwargs=options)
+    [found] = retriever.invoke("Two.")
+    assert found.page_content == "One.\n\nTwo.\n\nThree."
+    assert (found.metadata["start"], found.metadata["end"]) == (0, len(found.page_content))
+    first, *_ = found.metadata["passages"]
+    assert found.page_content[first["start"] : first["end"]] == "Two."
+    assert first["score"] == pytest.approx(1, abs=1e-3)
+    retriever = GreenLangVectorStore(service, namespace).as_retriever(
+        search_kwargs={"k": 4, "max_tokens": 8}
+    )
+    best, *others = retriever.invoke("Two.")
+    assert (best.page_content, len(others)) == ("Two.", 1)
+
+
 def test_the_pipeline_and_a_store_with_its_own_model_share_a_namespace(
     database: Database, service: EmbeddingService, namespace: str, embedder: Embedder
 ) -> None:

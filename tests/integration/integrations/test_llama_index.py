@@ -296,3 +296,19 @@ def test_the_namespaces_own_model_finds_what_others_stored_too(
     assert (first.node.node_id, first.node.metadata["source"]) == ("r-1#1", "r-1")
     assert first.score == pytest.approx(1, abs=1e-3)
     assert second.node.node_id == "a"
+
+
+def test_a_retriever_shows_what_passages_stand_in(
+    service: EmbeddingService, namespace: str
+) -> None:
+    texts = ["One.", "Two.", "Three.", "Four."]
+    service.sync.embed_and_store(EmbeddingRequest(texts, namespace, "report", "r-1"))
+    index = VectorStoreIndex.from_vector_store(
+        GreenLangVectorStore(service, namespace), embed_model=MockEmbedding(embed_dim=3)
+    )
+    [found] = index.as_retriever(
+        similarity_top_k=1, vector_store_kwargs={"parents": True, "max_tokens": 100}
+    ).retrieve("Two.")
+    assert found.node.get_content() == "One.\n\nTwo.\n\nThree."
+    first, *_ = found.node.metadata["passages"]
+    assert found.node.get_content()[first["start"] : first["end"]] == "Two."

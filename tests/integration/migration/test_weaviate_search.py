@@ -170,3 +170,9 @@ def test_passages_are_named_by_the_plan_where_postgresql_does_not_answer(tenants
         whole, alone = (weaviate_search.search(each, ask()).answer for each in (opened, lost))
     assert "PostgreSQL does not answer" in alone.plan
     assert shown(alone) == shown(whole)
+
+
+@pytest.mark.parametrize("more", [{"parents": True}, {"max_tokens": 1000}])
+def test_what_passages_stand_in_is_asked_of_pgvector(tenants: Both, more: dict[str, Any]) -> None:
+    with tenants.router() as router:
+        assert "pgvector instead: Weaviate " in router.search(ask(**more)).plan

@@ -66,6 +66,21 @@ def test_pages_put_together_are_one_search(
         assert keys(pages)[:RERANKED] == keys(whole)[:RERANKED]
 
 
+def test_parents_come_in_the_order_of_their_re_ranked_passages(library: Library) -> None:
+    whole = library.ask("cement price", 1000, exact=True, rerank=True).results
+    pages = library.pages("cement price", 9, exact=True, rerank=True, parents=True)
+    best = [each for each in pages if each.rank <= 9]
+    shown: set[tuple[str, int]] = set()
+    expected = []
+    for each in whole:
+        if (each.document, each.chunk_index) not in shown:
+            expected.append((each.document, each.chunk_index))
+            near = range(each.chunk_index - 1, each.chunk_index + 2)
+            shown |= {(each.document, place) for place in near}
+    assert keys(best) == expected[:9]
+    assert len(set(keys(pages))) == len(pages)
+
+
 def test_a_model_that_is_none_or_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ModelUnavailable, match="GREENLANG_RERANK_MODEL"):
         Reranker(str(tmp_path / "nothing")).scores("a", ["b"])

@@ -47,6 +47,7 @@ def test_a_cursor_knows_what_was_seen_and_nothing_else(
         {"diversity": 0.0},
         {"rerank": True},
         {"weights": (1.0, 2.0)},
+        {"parents": True},
     ],
 )
 def test_another_request_does_not_take_it(change: dict[str, Any]) -> None:

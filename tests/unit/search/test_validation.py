@@ -35,6 +35,7 @@ VECTOR = np.ones(3, np.float32)
         ({"mode": "hybrid", "threshold": 0.5}, "mode hybrid"),
         ({"threshold": float("nan")}, "must be a number"),
         ({"per_document": 0}, "1 or more"),
+        ({"max_tokens": 0}, "max_tokens must be 1 or more"),
         ({"diversity": -0.1}, "between 0 and 1"),
         ({"diversity": 1.1}, "between 0 and 1"),
         ({"diversity": 0.5, "rerank": True}, "choose one"),
