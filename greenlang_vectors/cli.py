@@ -27,6 +27,7 @@ from greenlang_vectors.commands.common import (
     output,
     print_json,
 )
+from greenlang_vectors.commands.consume import consume
 from greenlang_vectors.commands.dead_letters import dead_letters_group
 from greenlang_vectors.commands.doctor import doctor
 from greenlang_vectors.commands.drill import drill
@@ -176,6 +177,7 @@ app.add_command(archive_group)
 app.add_command(audit_group)
 app.add_command(backup_group)
 app.add_command(collections_group)
+app.add_command(consume)
 app.add_command(dead_letters_group)
 app.add_command(doctor)
 app.add_command(drill)

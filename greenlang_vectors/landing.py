@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 from uuid import UUID
 
 import numpy as np
@@ -34,6 +34,8 @@ from greenlang_vectors.store.encryption.cipher import Cipher
 from greenlang_vectors.store.encryption.data_keys import cipher_of
 from greenlang_vectors.store.identity import document_id
 from greenlang_vectors.store.leaves import Leaf
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -160,6 +162,29 @@ def land(
                     _write(connection, each, passages, vectors[each.id], cipher) for each in wanted
                 ]
                 return written[0]
+
+
+def apart(
+    items: Sequence[T],
+    attempt: Callable[[Sequence[T]], int],
+    refuse: Callable[[T, UsageError], None],
+) -> int:
+    """What the attempts add up to; items that one refuses are halved until the one is alone.
+
+    Args:
+        attempt: all of it or nothing, and a UsageError for nothing.
+        refuse: told of each item that is refused alone.
+    """
+    if not items:
+        return 0
+    try:
+        return attempt(items)
+    except UsageError as error:
+        if len(items) == 1:
+            refuse(items[0], error)
+            return 0
+    middle = len(items) // 2
+    return apart(items[:middle], attempt, refuse) + apart(items[middle:], attempt, refuse)
 
 
 def landed(

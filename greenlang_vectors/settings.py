@@ -220,6 +220,21 @@ class Settings(BaseSettings):
         default=None,
         description="The SQS queue that S3 tells changes of namespaces' buckets to.",
     )
+    kafka_bootstrap_servers: str | None = Field(
+        default=None, description="Kafka's brokers, HOST:PORT with commas between."
+    )
+    kafka_config_file: Path | None = Field(
+        default=None,
+        description="A file of librdkafka's properties, one NAME=VALUE a line: TLS and SASL.",
+    )
+    kafka_topics: str = Field(
+        default="",
+        description="Topics that namespaces are filled from: NAMESPACE=TOPIC, commas between.",
+    )
+    kafka_references: str | None = Field(
+        default=None,
+        description="The s3://BUCKET/PREFIX whose objects messages may name instead of a text.",
+    )
     chunk_tokens: int = Field(
         default=512,
         gt=2,

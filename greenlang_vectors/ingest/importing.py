@@ -24,7 +24,7 @@ from greenlang_vectors.embedding.embedders import Embedders
 from greenlang_vectors.errors import ItemError, UsageError
 from greenlang_vectors.ingest.passage_files import Passage, PassageFile, Row
 from greenlang_vectors.ingest.vectors import compare, unsound
-from greenlang_vectors.landing import Arrival, SuppliedVectors, land, landed
+from greenlang_vectors.landing import Arrival, SuppliedVectors, apart, land, landed
 from greenlang_vectors.progress import Progress, silent
 from greenlang_vectors.store import collections, dead_letters, namespaces
 from greenlang_vectors.store.collections import Collection
@@ -148,6 +148,7 @@ class _Import:
         self._collection = None if model is None else self._destination(model)
         self._dimensions = None if self._collection is None else self._collection.dimensions
         self._fingerprint: str | None = None
+        self._normalized = False
 
     def _destination(self, model: str) -> Collection | None:
         """The collection of the model; the first one of a namespace is made where it is that."""
@@ -192,54 +193,55 @@ class _Import:
         arrivals = {each: _arrival(document, self._model) for each, document in enumerate(found)}
         known = landed(self._connection, self._namespace, [*arrivals.values()], self._model)
         self.report.unchanged += len(known)
-        self._land(
+        self._compare(found)
+        self.report.written += apart(
             [
                 (found[each], arrival)
                 for each, arrival in arrivals.items()
                 if arrival.identity(self._namespace) not in known
-            ]
+            ],
+            self._land,
+            self._refuse_document,
         )
 
-    def _land(self, arrivals: Sequence[tuple[_Document, Arrival]]) -> None:
-        if not arrivals:
+    def _land(self, arrivals: Sequence[tuple[_Document, Arrival]]) -> int:
+        return land(
+            self._connection,
+            self._embedders,
+            self._namespace,
+            [arrival for _, arrival in arrivals],
+            origin=ORIGIN,
+            extraction_version=FORMAT,
+            supplied=self._supplied([document for document, _ in arrivals]),
+            batch_size=self._batch_size,
+            cache_seconds=self._cache_seconds,
+        )
+
+    def _refuse_document(self, each: tuple[_Document, Arrival], error: UsageError) -> None:
+        self.report.documents -= 1
+        self.refuse(each[0].rows[0].item, ItemError("refused", error.message, error.remedy))
+
+    def _compare(self, documents: Sequence[_Document]) -> None:
+        """See once that a model of this machine made the vectors, where they are said to be its."""
+        if self._fingerprint or self._collection is None or self._collection.supplied:
             return
-        supplied = self._supplied([document for document, _ in arrivals])
-        try:
-            self.report.written += land(
-                self._connection,
-                self._embedders,
-                self._namespace,
-                [arrival for _, arrival in arrivals],
-                origin=ORIGIN,
-                extraction_version=FORMAT,
-                supplied=supplied,
-                batch_size=self._batch_size,
-                cache_seconds=self._cache_seconds,
-            )
-        except UsageError as error:
-            if len(arrivals) > 1:
-                half = len(arrivals) // 2
-                self._land(arrivals[:half])
-                self._land(arrivals[half:])
-            else:
-                self.report.documents -= 1
-                refused = ItemError("refused", error.message, error.remedy)
-                self.refuse(arrivals[0][0].rows[0].item, refused)
+        embedder = self._embedders.of(self._collection)
+        texts = [passage.content for each in documents for passage in each.passages]
+        compare(embedder, texts, _vectors(documents))
+        self._fingerprint = embedder.model.spec.fingerprint(embedder.normalize)
+        self._normalized = embedder.normalize
 
     def _supplied(self, documents: Sequence[_Document]) -> SuppliedVectors | None:
         if self._model is None:
             return None
-        rows = np.array([vector for each in documents for vector in each.vectors], np.float32)
-        if self._collection is None or self._collection.supplied:
-            return SuppliedVectors(self._model, rows)
-        embedder = self._embedders.of(self._collection)
-        if embedder.normalize:
+        rows = _vectors(documents)
+        if self._normalized:
             rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-        if self._fingerprint is None:
-            texts = [passage.content for each in documents for passage in each.passages]
-            compare(embedder, texts, rows)
-            self._fingerprint = embedder.model.spec.fingerprint(embedder.normalize)
         return SuppliedVectors(self._model, rows, self._fingerprint)
+
+
+def _vectors(documents: Sequence[_Document]) -> NDArray[np.float32]:
+    return np.array([vector for each in documents for vector in each.vectors], np.float32)
 
 
 def _batches(run: _Import) -> Iterator[tuple[int, list[_Document]]]:

@@ -1,7 +1,7 @@
 """Where the original of a dead letter is, and its bytes as they are there now.
 
-Nothing is copied when an item fails: what failed is still where it came from, and a letter whose
-item is gone from there goes with the next run.
+What failed is still where it came from, and a letter whose item is gone from there goes with the
+next run; only of a topic, which forgets, the message is kept with its letter.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import psycopg
 from greenlang_vectors.documents.source import ItemVanished, source_from_uri
 from greenlang_vectors.errors import UsageError
 from greenlang_vectors.stages import chunks, documents, embeddings
-from greenlang_vectors.store import namespaces
+from greenlang_vectors.store import dead_letters, namespaces
 from greenlang_vectors.store.dead_letters import DeadLetter
 from greenlang_vectors.store.documents import SOURCE_TYPE, load
 from greenlang_vectors.store.encryption.columns import open_content
@@ -33,13 +33,15 @@ def where(connection: psycopg.Connection, letter: DeadLetter) -> str:
             document, number = _passage(letter)
             key = _key(connection, letter.namespace, document)
             return f"the stored passage {number} of {key or f'the document {document}'}"
-        case "relay":
-            return f"the stored document {letter.item}"
-        case "import":
-            return letter.item
-        case "backfill" | "follow":
-            return f"{letter.item} in Weaviate"
-    return letter.item
+    return _ELSEWHERE.get(letter.stage, "{}").format(letter.item)
+
+
+_ELSEWHERE = {
+    "relay": "the stored document {}",
+    "backfill": "{} in Weaviate",
+    "follow": "{} in Weaviate",
+    "kafka": "the message {}, kept with its letter unless the namespace is encrypted",
+}
 
 
 def read(connection: psycopg.Connection, letter: DeadLetter) -> bytes:
@@ -57,6 +59,8 @@ def read(connection: psycopg.Connection, letter: DeadLetter) -> bytes:
             found = _text(connection, letter)
         case embeddings.STAGE:
             found = _content(connection, letter)
+        case "kafka":
+            found = dead_letters.original(connection, letter)
         case _:
             raise UsageError(
                 f"The original of a dead letter of the stage {letter.stage} is not read here.",

@@ -48,18 +48,29 @@ class DeadLetter:
 
 
 def record(
-    connection: psycopg.Connection, namespace: str, stage: str, item: str, error: ItemError
+    connection: psycopg.Connection,
+    namespace: str,
+    stage: str,
+    item: str,
+    error: ItemError,
+    *,
+    original: bytes | None = None,
 ) -> None:
     """Note that an item failed; failing again counts the attempts.
 
     A discarded letter is open again where the reason is another one.
+
+    Args:
+        original: what failed, where it may be gone from where it came from.
     """
     connection.execute(
         """
-        INSERT INTO dead_letters AS known (namespace, id, stage, item, reason, message, remedy)
-        VALUES (%s, %s, %s, %s, %s, %s, %s)
+        INSERT INTO dead_letters AS known
+            (namespace, id, stage, item, reason, message, remedy, original)
+        VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
         ON CONFLICT (namespace, id) DO UPDATE SET
             reason = excluded.reason, message = excluded.message, remedy = excluded.remedy,
+            original = excluded.original,
             attempts = known.attempts + 1, last_failed_at = now(),
             discarded_at = CASE WHEN known.reason = excluded.reason THEN known.discarded_at END,
             discarded_by = CASE WHEN known.reason = excluded.reason THEN known.discarded_by END
@@ -72,8 +83,18 @@ def record(
             error.reason,
             error.message,
             error.remedy,
+            original,
         ],
     )
+
+
+def original(connection: psycopg.Connection, letter: DeadLetter) -> bytes | None:
+    """What failed, as it came; None where it was not kept."""
+    row = connection.execute(
+        "SELECT original FROM dead_letters WHERE namespace = %s AND id = %s",
+        [letter.namespace, letter.id],
+    ).fetchone()
+    return None if row is None or row[0] is None else bytes(row[0])
 
 
 def keep_only(

@@ -79,8 +79,7 @@ class S3Source:
                 for found in page.get("Contents", []):
                     key, size = found["Key"].removeprefix(self.prefix), int(found["Size"])
                     if self.holds(found["Key"]) and (size or not key.endswith("/")):
-                        etag = found["ETag"].strip('"')
-                        items.append(SourceItem(_stored(key), size, f"{size}-{etag}"))
+                        items.append(_listed(_stored(key), size, found["ETag"]))
         except aws.failures() as error:
             raise SourceUnavailable(
                 f"The bucket {self.uri} cannot be listed: {aws.said(error)}.",
@@ -97,6 +96,22 @@ class S3Source:
             and not name.startswith(f"{EVALUATION_FOLDER}/")
             and not any(part.startswith(".") and part.strip(".") for part in name.split("/"))
         )
+
+    def find(self, key: str) -> SourceItem:
+        """The object of this key in the bucket, as a listing has it now.
+
+        Raises:
+            ItemVanished: there is none below the prefix.
+            SourceUnavailable, ExtractionError: as of `read`.
+        """
+        item = SourceItem(_stored(key.removeprefix(self.prefix)), 0, "")
+        if not self.holds(key):
+            raise ItemVanished(item.key)
+        try:
+            found = self._client.head_object(Bucket=self.bucket, Key=key)
+        except aws.failures() as error:
+            self._failed(item, error)
+        return _listed(item.key, int(found["ContentLength"]), found["ETag"])
 
     def read(self, item: SourceItem, max_bytes: int) -> RawDocument:
         """See `Source.read`.
@@ -129,6 +144,11 @@ class S3Source:
             f"{item.key!r} in {self.uri} cannot be read: {aws.said(error)}.",
             "What came before it is stored; run again once the bucket answers.",
         ) from error
+
+
+def _listed(key: str, size: int, etag: str) -> SourceItem:
+    bare = etag.strip('"')
+    return SourceItem(key, size, f"{size}-{bare}")
 
 
 def _stored(key: str) -> str:
