@@ -32,6 +32,7 @@ BLUE, ORANGE, GREY, PALE = "#1f5fa8", "#c2510c", "#5a6270", "#b9c0ca"
 CLOSEST_TICKS = 0.05
 """Of the width of a plot: what is written closer overlaps."""
 
+MOST_DATES = 6
 BARS = 32
 
 
@@ -92,6 +93,8 @@ def history(name: str, measured: Sequence[tuple[datetime, SearchQuality]]) -> st
     Args:
         measured: oldest first, two at least.
     """
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter  # noqa: PLC0415
+
     title = f"{name}: the last {len(measured)} measurements"
     figure, [above, below] = _figure(title, panels=2)
     times = [at for at, _ in measured]
@@ -109,6 +112,9 @@ def history(name: str, measured: Sequence[tuple[datetime, SearchQuality]]) -> st
     below.plot(
         times, [q.latency_p99_ms for _, q in measured], ".-", color=ORANGE, label="99% of them"
     )
+    days = AutoDateLocator(maxticks=MOST_DATES)
+    below.xaxis.set_major_locator(days)
+    below.xaxis.set_major_formatter(ConciseDateFormatter(days))
     below.set_yscale("log")
     below.yaxis.set_major_formatter("{x:g}")
     above.set_ylabel("recall@10")

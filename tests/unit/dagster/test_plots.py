@@ -121,6 +121,8 @@ def test_the_history_shows_recall_beside_the_promise_and_latency(drawn: list[Axe
     ]
     assert [[*map(float, line.get_ydata())] for line in below.lines] == [[1.0, 1.5], [3.0, 3.0]]
     assert words(above) == "without a filter lowest inside a filter promised"
+    plots.history("csrd/model", HISTORY)
+    assert 2 < len(drawn[-1].get_xticks()) <= plots.MOST_DATES + 1  # one may lie beyond the edge
 
 
 def test_lengths_are_counted_and_the_window_of_the_model_is_marked(drawn: list[Axes]) -> None:
