@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import subprocess
 import sys
 import traceback
@@ -43,6 +44,8 @@ SECRETS = {
 ELSEWHERE = {
     name: f"planted{uuid4().hex}" for name in ("AWS_SECRET_ACCESS_KEY", "WEAVIATE_API_KEY")
 }
+
+CALLED = r"(password|secret|token|api_key|slack_url|webhook_url|database_url|redis_url)$"
 
 WORK = [
     ("status", "--json"),
@@ -132,6 +135,11 @@ def planted(
     get_settings.cache_clear()
     yield get_settings()
     get_settings.cache_clear()
+
+
+def test_what_is_called_a_secret_is_typed_as_one() -> None:
+    called = {name for name in Settings.model_fields if re.search(CALLED, name)}
+    assert {"openai_api_key", "role_password"} <= called <= set(SECRETS)
 
 
 def test_no_secret_is_written_anywhere(
