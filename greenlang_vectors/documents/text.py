@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import re
 
+from greenlang_vectors.documents.act_words import alternatives
 from greenlang_vectors.documents.blocks import PARAGRAPH
 from greenlang_vectors.documents.clean import clean, shorten
 from greenlang_vectors.documents.headings import Quotations, division, may_be_heading
@@ -26,8 +27,8 @@ _LEGACY = (
 _SAMPLE = 64 * 1024
 _CONTROLS = bytes({*range(32), 127} - set(b"\t\n\v\f\r\x1b"))
 _HEADING_CANDIDATE = re.compile(
-    r"(?:\A|(?<=\n\n))[‘'\"“]?(?:part|title|chapter|section|sub-?section|article|annex|appendix"
-    r"|whereas:)[^\n]{0,250}$",
+    rf"(?:\A|(?<=\n\n))[‘'\"“„«]?(?:(?:{alternatives()})[^\n]{{0,250}}|[^\n]{{3,40}}:"
+    r"|(?:\d{1,4}[a-z]?|[IVXLC]{1,8})\.?[ ]\w{4,10})$",
     re.IGNORECASE | re.MULTILINE,
 )
 

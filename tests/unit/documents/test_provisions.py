@@ -96,6 +96,39 @@ def test_deleted_articles_and_paragraphs_leave_gaps() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("recitals", "article", "mark", "annex"),
+    [
+        ("in Erwägung nachstehender Gründe:", "Artikel 1", "(1)", "ANHANG I"),
+        ("considérant ce qui suit:", "Article premier", "1.", "ANNEXE I"),
+        ("Considerando lo siguiente:", "Artículo 1", "1.", "ANEXO I"),
+        ("considerando quanto segue:", "Articolo 1", "1.", "ALLEGATO I"),
+        ("Considerando o seguinte:", "Artigo 1.o", "1.", "ANEXO I"),
+        ("Overwegende hetgeen volgt:", "Artikel 1", "1.", "BIJLAGE I"),
+        ("mivel:", "1. cikk", "(1)", "I. MELLÉKLET"),
+        ("kadangi:", "1 straipsnis", "1.", "I PRIEDAS"),
+        ("budući da:", "Članak 1.", "1.", "PRILOG I"),
+        ("като имат предвид, че:", "Член 1", "1.", "ПРИЛОЖЕНИЕ I"),
+    ],
+)
+def test_acts_of_other_languages_are_divided(
+    recitals: str, article: str, mark: str, annex: str
+) -> None:
+    second = mark.replace("1", "2")
+    lines = (recitals, "(1) Eins.", article, f"{mark} Zwei.", f"{second} Drei.", annex)
+    page = "".join(f"<p>{line}</p>" for line in lines)
+    forms = [read(*lines), extract(RawDocument(f"<html>{page}</html>".encode(), "a.html"))]
+    for act in forms:
+        assert [(p.annex, p.article, p.paragraph, p.recital) for p in provisions(act)] == [
+            ("", "", "", ""),
+            ("", "", "", "1"),
+            ("", "1", "", ""),
+            ("", "1", "1", ""),
+            ("", "1", "2", ""),
+            ("I", "", "", ""),
+        ]
+
+
 def test_a_sole_annex_has_a_name_too() -> None:
     assert provisions(read("Text.", "ANNEX", "List of goods"))[0].annex == "Annex"
 
