@@ -51,6 +51,7 @@ from schedules.snapshots import (
     make_aurora_snapshots,
 )
 from schedules.sources import SOURCE_SENSORS
+from schedules.topics import TOPIC_SENSORS, consume_topic
 from schedules.weaviate_jobs import migrate_from_weaviate, repair_from_weaviate
 from schedules.weaviate_sensors import WEAVIATE_SENSORS
 
@@ -73,12 +74,14 @@ def build_defs(*, resource_overrides: Mapping[str, object] | None = None) -> dg.
         ],
         jobs=[
             *(ingest, maintain_indexes, switch_collection, archive_embeddings, housekeeping),
-            *(replay_dead_letters, migrate_from_weaviate, repair_from_weaviate),
+            *(replay_dead_letters, consume_topic, migrate_from_weaviate, repair_from_weaviate),
             *(make_aurora_snapshots, check_recovery_objectives),
             *(back_up, prove_exports, prune_exports, look_ahead),
         ],
         schedules=[*SCHEDULES, *BACKUP_SCHEDULES, *SNAPSHOT_SCHEDULES, daily_capacity_plan],
-        sensors=[*SENSORS, *SOURCE_SENSORS, *FAILURE_SENSORS, *WEAVIATE_SENSORS],
+        sensors=[
+            *(*SENSORS, *SOURCE_SENSORS, *TOPIC_SENSORS, *FAILURE_SENSORS, *WEAVIATE_SENSORS),
+        ],
         resources={
             "database": DatabaseResource(),
             "embedding": EmbeddingResource(),

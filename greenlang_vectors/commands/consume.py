@@ -16,7 +16,6 @@ from greenlang_vectors.commands.common import (
     opened,
     print_json,
 )
-from greenlang_vectors.errors import UsageError
 from greenlang_vectors.settings import get_settings
 
 
@@ -39,11 +38,7 @@ def consume(namespace: str, topic: str | None, until_idle: float | None, as_json
     from greenlang_vectors.ingest.messages import Sink, Stored  # noqa: PLC0415
 
     settings = get_settings()
-    topic = topic or topics.topics(settings).get(namespace)
-    if topic is None:
-        raise UsageError(
-            f"{namespace} has no topic.", "Name it with --topic, or in GREENLANG_KAFKA_TOPICS."
-        )
+    topic = topic or topics.topic_of(settings, namespace)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     total = Stored()
     with (

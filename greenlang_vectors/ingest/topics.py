@@ -12,6 +12,7 @@ librdkafka.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -53,6 +54,18 @@ def topics(settings: Settings) -> dict[str, str]:
             "GREENLANG_KAFKA_TOPICS cannot be read.", "Write NAMESPACE=TOPIC, with commas between."
         )
     return {name: topic for name, _, topic in pairs}
+
+
+def topic_of(settings: Settings, namespace: str) -> str:
+    """The namespace's topic.
+
+    Raises:
+        UsageError: it has none.
+    """
+    topic = topics(settings).get(namespace)
+    if topic is None:
+        raise UsageError(f"{namespace} has no topic.", "Name it in GREENLANG_KAFKA_TOPICS.")
+    return topic
 
 
 @contextmanager
@@ -131,6 +144,35 @@ def consume_batch(
     except KafkaException as error:  # the partition has gone to another, which finds them stored
         logger.warning("Offsets were not committed: %s.", error.args[0].str())
     return stored
+
+
+def consume_waiting(
+    settings: Settings,
+    locking: psycopg.Connection,
+    sink: Sink,
+    namespace: str,
+    topic: str,
+    *,
+    patience_seconds: float = 60.0,
+) -> Stored:
+    """Batches until no message of the topic waits, or for so long none has come here.
+
+    Args:
+        locking: see `opened`.
+        patience_seconds: partitions may be others', and the group takes seconds to come together.
+
+    Raises:
+        TopicUnavailable, SourceUnavailable, ModelUnavailable, EmbeddingFailed: as `consume_batch`.
+    """
+    total, last = Stored(), time.monotonic()
+    with opened(settings, locking, namespace, topic) as consumer:
+        while waiting(settings, namespace, topic):
+            stored = consume_batch(consumer, sink)
+            if stored.messages:
+                total, last = total + stored, time.monotonic()
+            elif time.monotonic() - last > patience_seconds:
+                break
+    return total
 
 
 def waiting(settings: Settings, namespace: str, topic: str) -> int:

@@ -189,7 +189,7 @@ def test_schedules_and_sensors_run_from_the_start() -> None:
     assert sensors == dict.fromkeys(
         [
             *("namespace_registry", "source_changes", "growing_tails", "failed_runs"),
-            *("weaviate_relay", "weaviate_gates", "bucket_events"),
+            *("weaviate_relay", "weaviate_gates", "bucket_events", "topic_messages"),
         ],
         dg.DefaultSensorStatus.RUNNING,
     )
