@@ -11,6 +11,7 @@ from uuid import uuid4
 import pytest
 
 from greenlang_vectors.errors import UnknownNamespace
+from greenlang_vectors.search.model import SearchRequest
 from greenlang_vectors.service import EmbeddingConfig, EmbeddingRequest, EmbeddingService
 from greenlang_vectors.settings import Settings
 from greenlang_vectors.store import leaves, namespaces, roles
@@ -61,7 +62,11 @@ def test_a_tenant_stores_replaces_and_searches(
         request.texts = [TEXTS[0], "Other words."]
         assert asyncio.run(tenant.embed_and_store(request)) == 1
         found = asyncio.run(tenant.search("Other words.", spaces[0], threshold=0.9))
+        asked = SearchRequest("Other words.", spaces[0], 1, parents=True)
+        [shown] = asyncio.run(tenant.find(asked)).results
     assert request.source_id in {hit["document"] for hit in found}
+    assert shown.parent is not None
+    assert shown.parent.content == "\n\n".join(request.texts)
     assert caplog.text == ""
 
 
