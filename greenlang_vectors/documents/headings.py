@@ -102,9 +102,8 @@ def _may_announce(line: str) -> bool:
     The regular expressions, with the words of all languages, take eight times as long to say no.
     """
     word, _, rest = line.lstrip(_QUOTES).partition(" ")
-    return word.rstrip(".:").casefold() in KIND_OF or (
-        len(rest) < 12 and rest.casefold() in KIND_OF
-    )
+    second = rest if len(rest) < 12 else ""
+    return word.rstrip(".:").casefold() in KIND_OF or second.casefold() in KIND_OF
 
 
 class Quotations:

@@ -11,10 +11,12 @@ from markdown_it.token import Token
 from greenlang_vectors.documents.blocks import Block, assemble
 from greenlang_vectors.documents.clean import clean, normalise_line_ends, one_line, shorten
 from greenlang_vectors.documents.model import JSON, ExtractedDocument
+from greenlang_vectors.documents.tables import PIECE
 from greenlang_vectors.documents.text import decode
 
 _FRONT_MATTER = re.compile(r"---[ \t]*\n(.*?)\n(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
 _FIELD = re.compile(r"([A-Za-z_][\w .-]{0,60}):(?:[ \t]+(.*))?")
+_DELIMITERS = re.compile(r"\s*\|?\s*:?-+:?\s*(?:\|\s*:?-+:?\s*)*\|?\s*")
 _FRONT_MATTER_LENGTH = 20_000
 _HEADING_LENGTH = 1_000
 
@@ -26,7 +28,8 @@ def extract_markdown(data: bytes, name: str, title: str | None = None) -> Extrac
     """A Markdown document.
 
     The text keeps its marks (emphasis, links, tables, list bullets), which read well and lose
-    nothing; only headings stand as plain lines, so that chunks begin with their words.
+    nothing; only headings stand as plain lines, so that chunks begin with their words. The header
+    of a long table stands again above every piece of it.
     """
     source = normalise_line_ends(decode(data)).replace("\x00", "")
     metadata, source = _front_matter(source)
@@ -38,11 +41,11 @@ def extract_markdown(data: bytes, name: str, title: str | None = None) -> Extrac
         if token.type != "heading_open" or token.map is None or token.map[0] < done:
             continue
         start, end = token.map
-        _append(blocks, "\n".join(lines[done:start]))
+        _append(blocks, _with_headers_repeated(lines[done:start]))
         heading = clean(one_line(_plain(content)))
         _append(blocks, heading, level=int(token.tag[1:]))
         done = end
-    _append(blocks, "\n".join(lines[done:]))
+    _append(blocks, _with_headers_repeated(lines[done:]))
 
     own_title = metadata.get("title")
     first = next((block for block in blocks if block.level is not None), None) or (
@@ -63,6 +66,27 @@ def _append(blocks: list[Block], text: str, level: int | None = None) -> None:
     cleaned = clean(text)
     if cleaned:
         blocks.append(Block(cleaned, level=level))
+
+
+def _with_headers_repeated(lines: list[str]) -> str:
+    """The lines, a long table's header standing again above every piece of it."""
+    result: list[str] = []
+    header: list[str] = []
+    size = 0
+    fenced = False
+    for number, line in enumerate(lines):
+        fenced ^= line.lstrip().startswith(("```", "~~~"))
+        if fenced or "|" not in line:
+            header = []
+        elif header and size + len(line) > PIECE:
+            result += ["", *header]
+            size = len(line)
+        elif header:
+            size += len(line)
+        elif _DELIMITERS.fullmatch(line) and number and "|" in lines[number - 1]:
+            header, size = [lines[number - 1], line], 0
+        result.append(line)
+    return "\n".join(result)
 
 
 def _plain(heading: Token) -> str:

@@ -47,13 +47,13 @@ def test_a_heading_without_text_of_its_own_stays_with_what_follows(tokenizer: To
 def test_tiny_sections_join_their_siblings_but_not_another_chapter(tokenizer: Tokenizer) -> None:
     document = outlined(
         (1, "Chapter I", 8),
-        (2, "Article 1", 2),
-        (2, "Article 2", 2),
-        (2, "Article 3", 2),
-        (2, "Article 4", 2),
+        (2, "Point 1", 2),
+        (2, "Point 2", 2),
+        (2, "Point 3", 2),
+        (2, "Point 4", 2),
         (1, "Chapter II", 8),
     )
-    assert starts(document, tokenizer) == ["Chapter I", "Article 1", "Article 4", "Chapter II"]
+    assert starts(document, tokenizer) == ["Chapter I", "Point 1", "Point 4", "Chapter II"]
 
 
 def test_a_section_slightly_too_long_is_halved(tokenizer: Tokenizer) -> None:

@@ -74,3 +74,18 @@ def test_a_rule_at_the_start_is_no_front_matter() -> None:
 def test_titles_without_front_matter() -> None:
     assert markdown("text\n\n## Heading\n").title == "Heading"
     assert markdown("first line\nsecond line\n").title == "first line"
+
+
+def test_a_long_table_has_its_header_over_every_piece() -> None:
+    rows = "".join(f"| {n} | {'Good ' * 20}|\n" for n in range(7601, 7621))
+    head = "| Code | Goods |\n|------|:-----:|\n"
+    text = extract(RawDocument(f"# T\n\n{head}{rows}\nAfter.\n".encode(), "a.md")).text
+    title, *pieces, after = text.split("\n\n")
+    assert (title, after) == ("T", "After.")
+    assert len(pieces) > 1
+    assert all(piece.startswith(head) for piece in pieces)
+    assert [line[2:6] for piece in pieces for line in piece.split("\n")[2:]] == [
+        str(code) for code in range(7601, 7621)
+    ]
+    fenced = extract(RawDocument(f"```\n{head}{rows}```\n".encode(), "a.md")).text
+    assert fenced.count("Code") == 1
