@@ -35,6 +35,7 @@ from greenlang_vectors.commands.encryption import encryption_group
 from greenlang_vectors.commands.evaluate import evaluate
 from greenlang_vectors.commands.import_passages import import_command
 from greenlang_vectors.commands.indexes import indexes_group
+from greenlang_vectors.commands.jobs import jobs_group
 from greenlang_vectors.commands.metrics import metrics_group
 from greenlang_vectors.commands.migrate import migrate_group
 from greenlang_vectors.commands.near_duplicates import near_duplicates_command
@@ -185,6 +186,7 @@ app.add_command(encryption_group)
 app.add_command(evaluate)
 app.add_command(import_command)
 app.add_command(indexes_group)
+app.add_command(jobs_group)
 app.add_command(metrics_group)
 app.add_command(migrate_group)
 app.add_command(near_duplicates_command)

@@ -55,6 +55,21 @@ def exclusive(connection: psycopg.Connection, *name: str, wait: bool = True) -> 
     _release(connection, key)
 
 
+def held(connection: psycopg.Connection, *name: str) -> bool:
+    """Whether anybody holds the lock of this name; taking it is not tried."""
+    row = connection.execute(
+        """
+        SELECT EXISTS (
+            SELECT FROM pg_locks
+            WHERE locktype = 'advisory' AND objsubid = 1 AND granted
+              AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+              AND (classid::bigint << 32) | objid::bigint = hashtextextended(%s, 0))
+        """,
+        [_key(name)],
+    ).fetchone()
+    return row == (True,)
+
+
 @contextmanager
 def exclusive_transaction(connection: psycopg.Connection, *name: str) -> Iterator[None]:
     """A transaction that holds the lock of this name, waiting as long as needed."""

@@ -1,0 +1,56 @@
+"""Jobs by the command line: what was done, and what was killed."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+import pytest
+
+from greenlang_vectors.store import leaves, locks, namespaces
+from greenlang_vectors.store.database import Database
+from greenlang_vectors.store.leaves import Leaf
+from greenlang_vectors.store.records import embedding_job
+from tests.integration.conftest import Cli
+
+pytestmark = pytest.mark.integration
+
+
+def test_a_job_that_nobody_works_at_is_stuck(cli: Cli, database: Database) -> None:
+    leaf = Leaf("csrd", "test-model", 8)
+
+    def statuses(*options: str) -> list[str]:
+        return [job["status"] for job in cli("jobs", "list", "--json", *options).json["jobs"]]
+
+    with database.connect() as connection:
+        namespaces.register(connection, "csrd")
+        leaves.ensure_leaf(connection, leaf)
+        assert statuses() == []
+        with embedding_job(connection, leaf, "document", 7) as job:
+            job.advance(5, 2, 1)
+        with (
+            pytest.raises(ValueError, match="on purpose"),
+            embedding_job(connection, leaf, "document", 3),
+        ):
+            raise ValueError("on purpose")
+        with locks.exclusive(connection, "embeddings", "csrd/test-model"):
+            assert locks.held(connection, "embeddings", "csrd/test-model")
+            with embedding_job(connection, leaf, "document", 9):
+                assert statuses() == ["running", "failed", "succeeded"]
+                assert statuses("--status", "stuck") == []
+        connection.execute(  # as a kill leaves it
+            "UPDATE embedding_jobs SET status = 'running', completed_at = NULL"
+            " WHERE source_count = 9"
+        )
+    assert statuses("--namespace", "csrd") == ["stuck", "failed", "succeeded"]
+    assert statuses("--status", "stuck") == ["stuck"]
+    assert statuses("--status", "running") == []
+    assert statuses("--most", "1") == ["stuck"]
+    assert "ingest of csrd" in cli("jobs", "list").said
+    [failed] = cli("jobs", "list", "--status", "failed", "--json").json["jobs"]
+    assert cli("jobs", "show", failed["id"], "--json").json == failed
+    assert "on purpose" in cli("jobs", "show", failed["id"]).out
+    [done] = cli("jobs", "list", "--status", "succeeded", "--json").json["jobs"]
+    counts = ("source_count", "processed_count", "failed_count", "cache_hits")
+    assert [done[name] for name in counts] == [7, 5, 2, 1]
+    assert cli("jobs", "show", str(uuid4())).code == 2
+    assert cli("jobs", "list", "--namespace", "nowhere").code == 2
