@@ -93,17 +93,21 @@ def history(name: str, measured: Sequence[tuple[datetime, SearchQuality]]) -> st
     Args:
         measured: oldest first, two at least.
     """
-    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter  # noqa: PLC0415
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num  # noqa: PLC0415
 
     title = f"{name}: the last {len(measured)} measurements"
     figure, [above, below] = _figure(title, panels=2)
-    times = [at for at, _ in measured]
+    times = date2num([at for at, _ in measured])
     lowest = [quality.lowest[0] for _, quality in measured]
     recall = [quality.recall_at_10 for _, quality in measured]
     above.plot(times, recall, ".-", color=BLUE, label="without a filter")
     if lowest != recall:
         above.plot(times, lowest, ".--", color=ORANGE, label="lowest inside a filter")
-    promised = [(at, each.recall_target) for at, each in measured if each.recall_target is not None]
+    promised = [
+        (at, each.recall_target)
+        for at, (_, each) in zip(times, measured, strict=True)
+        if each.recall_target is not None
+    ]
     if promised:
         above.step(*zip(*promised, strict=True), ":", where="post", color=GREY, label="promised")
     below.plot(
