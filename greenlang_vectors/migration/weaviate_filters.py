@@ -26,7 +26,7 @@ from greenlang_vectors.migration.asking import ID, Condition, Operator
 from greenlang_vectors.migration.plan import Plan
 from greenlang_vectors.migration.schema import CollectionInfo, PropertyInfo
 from greenlang_vectors.search.filter_fields import path_of
-from greenlang_vectors.search.filters import And, Comparison, Filter, Not, Or
+from greenlang_vectors.search.filters import And, Comparison, Filter, Newest, Not, Or
 
 Value = bool | int | float | str
 
@@ -85,7 +85,13 @@ class Translator:
                 return self._document(op, value)
             case Comparison(field, op, value) if field.startswith("metadata."):
                 return self._metadata(field, op, value)
-        raise NotSayable(f"Weaviate knows no {filter.field}.", "Leave it out of the filter.")
+            case Comparison(field):
+                raise NotSayable(f"Weaviate knows no {field}.", "Leave it out of the filter.")
+            case Newest():
+                raise NotSayable(
+                    "Weaviate does not know which version of an act is the newest.",
+                    "Search all versions.",
+                )
 
     def _document_ids(self, op: str, value: JSON) -> Condition | bool:
         if op == "exists":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
@@ -86,7 +86,7 @@ def get(connection: psycopg.Connection, identity: UUID) -> Job:
     return found[0]
 
 
-def _read(connection: psycopg.Connection, asked: dict[str, object]) -> Sequence[Job]:
+def _read(connection: psycopg.Connection, asked: Mapping[str, object]) -> Sequence[Job]:
     with connection.cursor(row_factory=class_row(Job)) as cursor:
         found = cursor.execute(_JOBS, asked).fetchall()
     return [_truthful(connection, job) for job in found]
