@@ -18,6 +18,7 @@ from greenlang_vectors.documents.clean import clean, one_line
 from greenlang_vectors.documents.footnotes import RAISED
 from greenlang_vectors.documents.headings import division, ends_sentence, enumerator
 from greenlang_vectors.documents.hyphens import ends_in_split_word, ready_to_continue
+from greenlang_vectors.documents.tables import CELLS
 
 EDGE = 0.1
 """Share of a page's height at its top and bottom in which running lines are looked for."""
@@ -223,6 +224,9 @@ def _split(lines: Sequence[Line], leading: float, margins: _Margins) -> list[Par
     result: list[Paragraph] = []
     for line in lines:
         announced = result and len(result[-1]) == 1 and division(result[-1][0].text)
+        if is_row(line):
+            result.append([line])
+            continue
         if result and not announced and not _breaks(result[-1][-1], line, leading, margins):
             result[-1].append(line)
         else:
@@ -250,6 +254,11 @@ def _breaks(previous: Line, line: Line, leading: float, margins: _Margins) -> bo
     return short and closed
 
 
+def is_row(line: Line) -> bool:
+    """Whether it is a row of a table."""
+    return "\t" in line.text
+
+
 def _continues(previous: Line, line: Line) -> bool:
     return not ends_sentence(previous.text) and line.text[:1].islower()
 
@@ -266,6 +275,8 @@ def _closed(paragraph: Paragraph) -> bool:
 def _runs_on(last: Paragraph, first: Paragraph, body: float) -> bool:
     """Whether the first paragraph of a page continues the last of the page before."""
     previous, line = last[-1], first[0]
+    if is_row(line):
+        return False
     if _splits_word(previous, line):
         return True
     alike = previous.bold == line.bold and abs(previous.height - line.height) < 0.15 * body
@@ -281,7 +292,7 @@ def flow(paragraph: Paragraph, words: Counter[str]) -> tuple[str, tuple[tuple[in
     starts: list[tuple[int, int]] = []
     page = -1
     for line in paragraph:
-        piece = clean(line.text)
+        piece = clean(line.text.replace("\t", CELLS))
         if not piece:
             continue
         if text:

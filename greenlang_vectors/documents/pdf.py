@@ -25,12 +25,14 @@ from greenlang_vectors.documents.layout import (
     Paragraph,
     body_height,
     flow,
+    is_row,
     merged,
     paragraphs,
     running_lines,
     without_digits,
 )
 from greenlang_vectors.documents.model import JSON, ExtractedDocument
+from greenlang_vectors.documents.tables import Rows
 from greenlang_vectors.errors import ExtractionError
 
 SECONDS = 300
@@ -136,6 +138,7 @@ def _blocks(pages: list[list[Line]], outline: list[list[Any]]) -> list[Block]:
     announced = {(page, _folded(title)): level for level, title, page in outline}
     blocks: list[Block] = []
     places: list[Printed] = []
+    rows = Rows()
     opened = 0
     for paragraph in paragraphs(pages):
         text, starts = flow(paragraph, words)
@@ -148,6 +151,11 @@ def _blocks(pages: list[list[Line]], outline: list[list[Any]]) -> list[Block]:
         level = announced.get((paragraph[0].page, _folded(text)))
         if level is None and _looks_like_heading(paragraph, text, body):
             level = GENERIC + sizes.index(_size(paragraph[0], body))
+        if not is_row(paragraph[0]):
+            rows.end()
+        elif (text := rows.next(text, alone=bool(page_starts))) and blocks and rows.joins:
+            blocks[-1].text += f"\n{text}"
+            continue
         blocks.append(Block(text, level=level, page_starts=tuple(page_starts)))
         small = all(line.height < SMALL * body for line in paragraph)
         places.append(Printed(paragraph[0].page, paragraph[-1].page, small))

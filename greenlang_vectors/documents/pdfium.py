@@ -7,13 +7,14 @@ the lines mean is worked out in `layout`, in the calling process.
 The JSON is either `{"error": reason}`, or
 `{"pages": [{"height", "lines": [[text, left, right, bottom, top, bold]]}],
 "outline": [[level, title, page]], "metadata": {}}`, coordinates in points with the origin at the
-lower left of the page as it is shown. A hyphen at the end of a line is "-".
+lower left of the page as it is shown. A hyphen at the end of a line is "-", a tab parts cells.
 """
 
 from __future__ import annotations
 
 import ctypes
 import json
+import re
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -22,6 +23,12 @@ import pypdfium2
 import pypdfium2.raw as pdfium
 
 MEMORY_BYTES = 4 * 1024**3
+WIDE = 0.6
+"""Heights of a line that a character is wide on average where a line is looked into for cells; it
+is half a height in running text."""
+CELL_GAP = 1.2
+"""Heights of a line that its words are apart at least where a cell ends."""
+_LIST_MARK = re.compile(r"\(?[0-9A-Za-z]{1,4}[.)]|[–—•▪-]")
 _LINE_END_HYPHENS = str.maketrans("\u00ad\x02", "\ufffe\ufffe")
 
 
@@ -60,7 +67,9 @@ def _page(document: pypdfium2.PdfDocument, index: int) -> dict[str, Any]:
     page = document[index]
     textpage = page.get_textpage()
     width, height = page.get_size()
-    lines = [_line(textpage, *piece) for piece in _pieces(textpage)]
+    pieces = list(_pieces(textpage))
+    lines = [_line(textpage, *piece) for piece in pieces]
+    _part_cells(textpage, pieces, lines)
     rotation = page.get_rotation()
     if rotation:
         lines = [_rotated(line, rotation, width, height) for line in lines]
@@ -105,6 +114,66 @@ def _line(textpage: pypdfium2.PdfTextPage, text: str, first: int, last: int) -> 
     lefts, rights, bottoms, tops = zip(*boxes, strict=True)
     sides = [min(lefts), max(rights), min(bottoms), max(tops)]
     return [text, *(round(side, 2) for side in sides), bold]
+
+
+def _part_cells(
+    textpage: pypdfium2.PdfTextPage, pieces: list[tuple[str, int, int]], lines: list[list[Any]]
+) -> None:
+    """Puts tabs between the cells of a table's rows, which PDFium runs together.
+
+    Only lines that are much wider than their characters are looked into, and their neighbours; one
+    such line alone is no table.
+    """
+    wide = {
+        i: gaps
+        for i, line in enumerate(lines)
+        if line[2] - line[1] > WIDE * _height(line) * len(line[0])
+        and " " in line[0]
+        and (gaps := [g for g in _gaps(textpage, pieces[i]) if g[1] > CELL_GAP * _height(line)])
+    }
+    parted = {i for i in wide if any(abs(i - other) in (1, 2, 3) for other in wide)}
+    starts = [start for i in parted for _, _, start in wide[i]]
+    for i in parted:
+        lines[i][0] = _tabbed(lines[i][0], [place for place, _, _ in wide[i]])
+    for i in sorted({i + step for i in parted for step in (-1, 1)} - parted):
+        if 0 <= i < len(lines) and lines[i][2] > min(starts):
+            places = [
+                place
+                for place, width, start in _gaps(textpage, pieces[i])
+                if width > 0.4 * _height(lines[i]) and any(abs(start - x) < 2 for x in starts)
+            ]
+            lines[i][0] = _tabbed(lines[i][0], places)
+
+
+def _height(line: list[Any]) -> float:
+    height: float = line[4] - line[3]
+    return height
+
+
+def _gaps(
+    textpage: pypdfium2.PdfTextPage, piece: tuple[str, int, int]
+) -> list[tuple[int, float, float]]:
+    """Of every space but one behind a list's mark: its place, its width, and where it ends."""
+    text, first, _ = piece
+    found = []
+    for place, char in enumerate(text):
+        if char != " " or _LIST_MARK.fullmatch(text, 0, place):
+            continue
+        position = first + _units(text[:place])
+        left, right = (_box(textpage, position + step) for step in (-1, 1))
+        if left is not None and right is not None:
+            found.append((place, right.left - left.right, right.left))
+    return found
+
+
+def _box(textpage: pypdfium2.PdfTextPage, position: int) -> Any:  # noqa: ANN401 - a C structure
+    index = pdfium.FPDFText_GetCharIndexFromTextIndex(textpage, position)
+    box = pdfium.FS_RECTF()
+    return box if index >= 0 and pdfium.FPDFText_GetLooseCharBox(textpage, index, box) else None
+
+
+def _tabbed(text: str, places: list[int]) -> str:
+    return "".join("\t" if i in places else char for i, char in enumerate(text))
 
 
 def _is_bold(textpage: pypdfium2.PdfTextPage, index: int) -> bool:

@@ -21,7 +21,8 @@ holds a piece whole."""
 NOTHING = "–"
 """An empty cell between others, so that every value keeps its column."""
 
-_CELLS = " | "
+CELLS = " | "
+"""Stands between the cells of a row."""
 _LONG_ROW = 4_000
 _LONG_HEADER = 300
 
@@ -55,7 +56,39 @@ def table_blocks(rows: Sequence[Sequence[str]], headers: int = 0) -> list[Block]
 def _line(cells: Sequence[str]) -> str:
     """A row; cells that are empty to its right are left out."""
     last = max((place for place, cell in enumerate(cells) if cell), default=-1)
-    return clean(_CELLS.join(cell or NOTHING for cell in cells[: last + 1]))
+    return clean(CELLS.join(cell or NOTHING for cell in cells[: last + 1]))
+
+
+class Rows:
+    """Rows of a table of print as they come: pieces of it, a header above each.
+
+    The first row is its header where it holds no digit.
+
+    Attributes:
+        joins: the row that came last belongs to the piece before.
+    """
+
+    def __init__(self) -> None:
+        self.joins = False
+        self._header = ""
+        self._size = -1
+
+    def end(self) -> None:
+        """What follows is of no table, or of another."""
+        self._size, self._header = -1, ""
+
+    def next(self, row: str, *, alone: bool) -> str:
+        """The row, below the header where a piece begins with it.
+
+        Args:
+            alone: a piece begins with it whatever its size, as with a page.
+        """
+        begins = self._size < 0
+        if begins and not any(char.isdigit() for char in row):
+            self._header = row
+        self.joins = not begins and not alone and self._size + len(row) <= PIECE
+        self._size = len(row) + (self._size if self.joins else 0)
+        return f"{self._header}\n{row}" if not (self.joins or begins) and self._header else row
 
 
 class Table:
