@@ -22,10 +22,10 @@ pytestmark = pytest.mark.integration
 
 NAME = "versions"
 GERMAN = "Fässer sind vor der ersten Füllung zu kennzeichnen. Barrels. " * 9
+HEAVY = "Barrels are heavy and should be marked by those who fill them. " * 9
 FILES = {
-    "a_32031R0077_EN.txt": "Whereas:\n\n(1) Barrels leak.\n\n" * 1
-    + "(2) Barrels are heavy and should be marked by those who fill them. " * 9
-    + "\n\nArticle 1\n\nBarrels of 2031 shall be marked.",
+    "a_32031R0077_EN.txt": f"Whereas:\n\n(1) Barrels leak.\n\n(2) {HEAVY}\n\n"
+    "Article 1\n\nBarrels of 2031 shall be marked.",
     "b_02031R0077-20320101_EN.txt": "Article 1\n\nBarrels of 2032 shall be marked.",
     "c_02031R0077-20330101_DE.txt": f"Artikel 1\n\n{GERMAN}",
     "d_32031R0078_EN.txt": "Article 1\n\nBarrels of another act shall be marked.",
@@ -72,8 +72,8 @@ def test_the_newest_version_is_searched_unless_all_are_asked_for(
         assert found(engine, mode) == ["A", "b", "c", "d", "n"], mode
         assert found(engine, mode, all_versions=True) == ["A", "a", "b", "c", "d", "n"], mode
     act = parse_text('metadata.article="1"')
-    assert found(engine, filter=act) == ["b", "d"]
-    assert found(engine, filter=act, all_versions=True) == ["a", "b", "d"]
+    assert found(engine, filter=act) == ["b", "c", "d"]
+    assert found(engine, filter=act, all_versions=True) == ["a", "b", "c", "d"]
 
     # Another engine's search that is under way sees what has come since; nothing is hidden by a
     # version that cannot be found yet.
@@ -86,7 +86,6 @@ def test_the_newest_version_is_searched_unless_all_are_asked_for(
     (folder / NEWER).unlink()
     run(database, toys, embed=False)
     assert found(engine) == ["A", "b", "c", "d", "n"]
-    for name in ("b_02031R0077-20320101_EN.txt",):
-        (folder / name).unlink()
+    (folder / "b_02031R0077-20320101_EN.txt").unlink()
     run(database, toys)
     assert found(engine) == ["A", "a", "c", "d", "n"]
