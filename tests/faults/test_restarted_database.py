@@ -17,7 +17,7 @@ from greenlang_vectors.store.database import DATABASE_NAME, ensure_database
 pytestmark = pytest.mark.faults
 
 SLOW_RUN = Path(__file__).parent / "slow_run.py"
-CHUNKS = 60
+CHUNKS = 40
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def test_a_restart_is_survived_or_told_clearly_and_the_next_run_completes_the_wo
     while embedded_so_far(url) < 10:
         assert process.poll() is None
         assert time.monotonic() < deadline
-        time.sleep(0.05)
+        time.sleep(0.25)
     assert embedded.stop(own_data_dir)
     embedded.start(own_data_dir)
     out, err = process.communicate(timeout=240)
