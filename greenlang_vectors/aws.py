@@ -51,6 +51,23 @@ def failures() -> tuple[type[Exception], ...]:
     return BotoCoreError, ClientError
 
 
+def broken_off() -> tuple[type[Exception], ...]:
+    """What reading an answer raises that breaks off or is damaged: boto3 does not repeat that."""
+    from botocore.exceptions import (  # noqa: PLC0415
+        FlexibleChecksumError,
+        IncompleteReadError,
+        ReadTimeoutError,
+        ResponseStreamingError,
+    )
+
+    return (
+        FlexibleChecksumError,
+        IncompleteReadError,
+        ReadTimeoutError,
+        ResponseStreamingError,
+    )
+
+
 def code(error: Exception) -> str:
     """AWS's word for why it refused ("AccessDenied"); "" where it was not reached."""
     response: dict[str, Any] = getattr(error, "response", {})

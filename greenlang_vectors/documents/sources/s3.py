@@ -7,6 +7,7 @@ has an empty segment ("a//b") or a control character, as keys of other people's 
 from __future__ import annotations
 
 import re
+from contextlib import closing
 from typing import Any, NoReturn
 
 from greenlang_vectors import aws
@@ -18,6 +19,7 @@ from greenlang_vectors.documents.sources.model import (
     oversized,
 )
 from greenlang_vectors.errors import ExtractionError, SourceUnavailable, UsageError
+from greenlang_vectors.retries import retry_context
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
@@ -123,11 +125,13 @@ class S3Source:
             raise oversized(item.size, max_bytes)
         etag = item.fingerprint.partition("-")[2]
         try:
-            found = self._client.get_object(
-                Bucket=self.bucket, Key=self.prefix + _key(item.key), IfMatch=f'"{etag}"'
-            )
-            with found["Body"] as body:
-                data: bytes = body.read()
+            for attempt in retry_context(on=aws.broken_off(), attempts=aws.ATTEMPTS):
+                with attempt:
+                    found = self._client.get_object(
+                        Bucket=self.bucket, Key=self.prefix + _key(item.key), IfMatch=f'"{etag}"'
+                    )
+                    with closing(found["Body"]) as body:
+                        data: bytes = body.read()
         except aws.failures() as error:
             self._failed(item, error)
         return RawDocument(data=data, name=item.key.rstrip("/").rpartition("/")[2])

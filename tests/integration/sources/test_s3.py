@@ -136,6 +136,29 @@ def test_what_one_object_refuses_is_its_own_and_what_the_bucket_refuses_stops_th
         load()
 
 
+def test_an_answer_that_breaks_off_is_asked_for_again(
+    put: Put, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from botocore.response import IncompleteReadError, StreamingBody
+
+    put("a.txt", "It binds every operator.")
+    source = S3Source(bucket)
+    (item,) = source.list()
+    really, broken = StreamingBody.read, [True]
+
+    def read(body: StreamingBody, amt: int | None = None) -> object:
+        if broken:
+            broken.pop()
+            raise IncompleteReadError(actual_bytes=3, expected_bytes=24)
+        return really(body, amt)
+
+    monkeypatch.setattr(StreamingBody, "read", read)
+    assert source.read(item, LIMIT).data == b"It binds every operator."
+    broken.extend([True] * 9)
+    with pytest.raises(SourceUnavailable):
+        source.read(item, LIMIT)
+
+
 @pytest.mark.usefixtures("aws_server")
 def test_a_bucket_that_is_not_there_or_not_reached_is_unavailable(
     monkeypatch: pytest.MonkeyPatch,
