@@ -10,6 +10,7 @@ from assets.restore_drill import restore_drill
 from assets.stage import explained
 from greenlang_vectors.settings import Settings
 from greenlang_vectors.store.database import Database
+from schedules.described import described
 from schedules.runs import of_each_namespace
 from schedules.workloads import workload
 
@@ -65,7 +66,8 @@ def prune_exports() -> None:
     delete_old_exports()
 
 
-@dg.schedule(
+@described(
+    dg.schedule,
     job=back_up,
     cron_schedule="0 1 * * *",
     execution_timezone="UTC",
@@ -76,7 +78,8 @@ def daily_exports(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunReque
     yield from of_each_namespace(context)
 
 
-@dg.schedule(
+@described(
+    dg.schedule,
     job=prove_exports,
     cron_schedule="0 2 * * *",
     execution_timezone="UTC",

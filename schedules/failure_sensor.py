@@ -14,6 +14,7 @@ from greenlang_vectors.notifications.delivery import channels_of, deliver
 from greenlang_vectors.notifications.message import Notification
 from greenlang_vectors.notifications.told import Failure, Told
 from greenlang_vectors.settings import Settings
+from schedules.described import described
 from schedules.failures import PARTITION_TAG, explain, link_to, notification_of
 
 WILL_RETRY_TAG = "dagster/will_retry"
@@ -23,7 +24,8 @@ TICK_SECONDS = 25.0
 """After this the next tick goes on; Dagster ends one after a minute."""
 
 
-@dg.sensor(
+@described(
+    dg.sensor,
     minimum_interval_seconds=30,
     default_status=dg.DefaultSensorStatus.RUNNING,
 )

@@ -4,11 +4,13 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from schedules.described import described
 from schedules.jobs import housekeeping, ingest
 from schedules.runs import of_each_namespace
 
 
-@dg.schedule(
+@described(
+    dg.schedule,
     job=ingest,
     cron_schedule="0 3 * * *",
     execution_timezone="UTC",

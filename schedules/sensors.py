@@ -10,6 +10,7 @@ from greenlang_vectors.errors import GreenLangError
 from greenlang_vectors.settings import get_settings
 from greenlang_vectors.store import collections, maintenance, namespaces
 from greenlang_vectors.store.database import Database
+from schedules.described import described
 from schedules.failures import PARTITION_TAG
 from schedules.jobs import ingest, maintain_indexes
 
@@ -22,7 +23,8 @@ UNFINISHED = [
 ]
 
 
-@dg.sensor(
+@described(
+    dg.sensor,
     minimum_interval_seconds=30,
     default_status=dg.DefaultSensorStatus.RUNNING,
 )
@@ -44,7 +46,8 @@ def namespace_registry(
     return dg.SensorResult(dynamic_partitions_requests=requests)
 
 
-@dg.sensor(
+@described(
+    dg.sensor,
     job=ingest,
     minimum_interval_seconds=60,
     default_status=dg.DefaultSensorStatus.RUNNING,
@@ -91,7 +94,8 @@ def source_changes(
     )
 
 
-@dg.sensor(
+@described(
+    dg.sensor,
     job=maintain_indexes,
     minimum_interval_seconds=30,
     default_status=dg.DefaultSensorStatus.RUNNING,

@@ -7,6 +7,7 @@ import dagster as dg
 
 from assets.aurora_snapshots import UNSET, aurora_snapshots, recovery_objectives
 from greenlang_vectors.settings import Settings
+from schedules.described import described
 from schedules.workloads import workload
 
 ON_KUBERNETES = workload(cpu="500m", memory="1Gi", account="greenlang-snapshots")
@@ -29,7 +30,8 @@ check_recovery_objectives = dg.define_asset_job(
 )
 
 
-@dg.schedule(
+@described(
+    dg.schedule,
     job=make_aurora_snapshots,
     cron_schedule="0 0 * * *",
     execution_timezone="UTC",
@@ -46,7 +48,8 @@ def daily_aurora_snapshots(
     return dg.RunRequest(run_key=day, run_config=config)
 
 
-@dg.schedule(
+@described(
+    dg.schedule,
     job=check_recovery_objectives,
     cron_schedule="30 * * * *",
     execution_timezone="UTC",

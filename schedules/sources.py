@@ -16,6 +16,7 @@ from greenlang_vectors.settings import Settings
 from greenlang_vectors.store import namespaces
 from greenlang_vectors.store.database import Database
 from greenlang_vectors.store.namespaces import Namespace
+from schedules.described import described
 from schedules.jobs import ingest
 from schedules.sensors import is_busy
 
@@ -40,7 +41,8 @@ class Cursor(NamedTuple):
     waiting: dict[str, int]
 
 
-@dg.sensor(
+@described(
+    dg.sensor,
     job=ingest,
     minimum_interval_seconds=30,
     default_status=dg.DefaultSensorStatus.RUNNING,

@@ -8,6 +8,7 @@ from greenlang_vectors.settings import Settings
 from greenlang_vectors.store.database import Database
 from resources import pools
 from resources.embedding import EmbeddingResource
+from schedules.described import described
 from schedules.sensors import is_busy
 
 UNSET = "GREENLANG_KAFKA_TOPICS names no topic."
@@ -47,8 +48,9 @@ def consume_topic() -> None:
     consume_waiting_messages()
 
 
-@dg.sensor(
-    job=consume_topic,
+@described(
+    dg.sensor,
+    job_name=consume_topic.name,
     minimum_interval_seconds=30,
     default_status=dg.DefaultSensorStatus.RUNNING,
 )

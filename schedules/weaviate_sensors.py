@@ -15,11 +15,13 @@ from greenlang_vectors.settings import Settings
 from greenlang_vectors.store import weaviate_migrations
 from greenlang_vectors.store.database import Database
 from greenlang_vectors.store.weaviate_migrations import Step
+from schedules.described import described
 
 NOTHING = "Nothing waits to be carried to or from Weaviate."
 
 
-@dg.sensor(
+@described(
+    dg.sensor,
     minimum_interval_seconds=30,
     default_status=dg.DefaultSensorStatus.RUNNING,
 )
@@ -46,7 +48,8 @@ def weaviate_relay(
     return dg.SkipReason(" ".join(filter(None, (each.said for each in carried))) or NOTHING)
 
 
-@dg.sensor(
+@described(
+    dg.sensor,
     minimum_interval_seconds=30,
     default_status=dg.DefaultSensorStatus.RUNNING,
 )
