@@ -30,6 +30,7 @@ OBSTORE = {
 
 # Where the API's and the action's names differ.
 S3_ACTIONS = {
+    "HeadObject": "GetObject",
     "ListMultipartUploads": "ListBucketMultipartUploads",
     "ListObjectsV2": "ListBucket",
 }
