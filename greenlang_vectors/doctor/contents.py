@@ -137,11 +137,15 @@ def backups(subject: Subject) -> Iterator[Finding]:
         remedy="Run `greenlang-vectors backup create`, or the schedule daily_exports.",
     )
     unproven = [name for name, age, proven in ages if age is not None and not proven]
+    if unproven:
+        proof = f"never passed: {listed(unproven)}"
+    else:
+        proof = "no export yet" if oldest is None else "passed of every export's namespace"
     yield judged(
         "backups",
         "restore drills",
         "warning",
-        f"never passed: {listed(unproven)}" if unproven else "passed of every export's namespace",
+        proof,
         well=not unproven,
         expected="an export of each namespace was restored and compared",
         source="docs/backup.md",
