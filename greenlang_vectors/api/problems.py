@@ -28,6 +28,7 @@ from greenlang_vectors.errors import (
     UnknownNamespace,
     UsageError,
 )
+from greenlang_vectors.store.encryption.errors import KeyUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -119,7 +120,7 @@ def _refusal(error: Exception) -> str | None:
     return None
 
 
-def _passing(error: Exception) -> str | None:
+def _passing(error: Exception) -> str | None:  # noqa: PLR0911 - one for each kind
     """What to say of a failure that may pass, or that an operator must mend; None of others."""
     match error:
         case DatabaseUnavailable() | psycopg.OperationalError() | psycopg.InterfaceError():
@@ -128,6 +129,8 @@ def _passing(error: Exception) -> str | None:
             return "The embedding model of this collection is not available."
         case EmbeddingFailed():
             return "The embedding model gave no usable answer."
+        case KeyUnavailable():
+            return "The key that opens this namespace's texts is not available."
         case SourceUnavailable():
             return "The source of this namespace cannot be read or written at the moment."
         case psycopg.errors.InsufficientPrivilege() | psycopg.errors.ReadOnlySqlTransaction():

@@ -25,6 +25,7 @@ from greenlang_vectors.errors import (
 from greenlang_vectors.search.engine import SearchEngine
 from greenlang_vectors.settings import Settings
 from greenlang_vectors.store.database import Database
+from greenlang_vectors.store.encryption.errors import KeyUnavailable
 
 from .conftest import Client, Tenants
 from .test_uploads import upload
@@ -71,6 +72,7 @@ def test_every_error_is_a_problem(us: TestClient, service: TestClient, tenants: 
         (ModelUnavailable("/srv/models/secret-word"), 503, True),
         (EmbeddingFailed("secret-word"), 503, True),
         (SourceUnavailable("/srv/secret-word"), 503, True),
+        (KeyUnavailable("secret-word"), 503, True),
         (psycopg.errors.SyntaxError("SELECT secret-word FROM db-7.internal"), 500, False),
         (RuntimeError("secret-word"), 500, False),
         (UnicodeEncodeError("utf-8", "\ud800secret-word", 0, 1, "no"), 422, False),
