@@ -71,14 +71,17 @@ def start(url: str, folder: Path, data_dir: Path) -> subprocess.Popen[str]:
     return process
 
 
-def sessions(url: str) -> list[tuple[str, ...]]:
-    """Who else is connected, and holds a snapshot."""
-    with psycopg.connect(url) as connection:
-        return connection.execute(
+def check_nobody_else_is_connected(url: str) -> None:
+    """No session holds a snapshot any more; one that was ended just now is waited for."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        deadline = time.monotonic() + 10
+        while others := connection.execute(
             "SELECT application_name, state FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
             " AND backend_type = 'client backend'"
-        ).fetchall()
+        ).fetchall():
+            assert time.monotonic() < deadline, others
+            time.sleep(0.1)
 
 
 def test_killed_at_any_moment_and_run_again(url: str, tmp_path: Path, data_dir: Path) -> None:
@@ -112,10 +115,7 @@ def test_killed_at_any_moment_and_run_again(url: str, tmp_path: Path, data_dir: 
     newest = exports.newest(location, LEAF.namespace, good=False)
     assert newest.id != first.export
     assert drill(database, location, newest.id, settings=settings).passed
-    deadline = time.monotonic() + 10
-    while sessions(url) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert sessions(url) == []
+    check_nobody_else_is_connected(url)
     for path in (folder / ROOT).rglob("*"):
         if path.is_file() and not (path.parent / "manifest.json").exists():
             os.utime(path, (path.stat().st_mtime - 200_000,) * 2)
@@ -160,8 +160,5 @@ def test_a_full_disk_is_a_clear_error_and_keeps_what_is_there(
     assert first.export in [each.id for each in listed]
     for each in listed:
         verification.verify(location, load(location, each.id))
-    deadline = time.monotonic() + 10
-    while sessions(url) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert sessions(url) == []
+    check_nobody_else_is_connected(url)
     database.close()
