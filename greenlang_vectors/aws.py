@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from greenlang_vectors.errors import UsageError
+from greenlang_vectors.errors import UsageError, said
 
 CONNECT_SECONDS = 10
 READ_SECONDS = 60
@@ -72,8 +72,3 @@ def code(error: Exception) -> str:
     """AWS's word for why it refused ("AccessDenied"); "" where it was not reached."""
     response: dict[str, Any] = getattr(error, "response", {})
     return str(response.get("Error", {}).get("Code", ""))
-
-
-def said(error: Exception) -> str:
-    """The error on one line, without the full stop."""
-    return " ".join(str(error).split()).rstrip(".")

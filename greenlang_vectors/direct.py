@@ -49,21 +49,15 @@ def put(
 ) -> int:
     """Store these documents in place of older ones of the same keys; return how many rows changed.
 
-    All of it is one transaction. Every collection whose model is the library's to open gets an
-    embedding of each passage, made before the transaction begins; the first one of a namespace
-    is made, unless vectors are supplied. Rows are counted in the collection that serves, or in
-    the one of the supplied vectors. Putting the same again changes nothing; of one key put twice
-    the last counts.
+    As `land` does, in one transaction; of one key put twice the last counts.
 
     Args:
         batch_size: texts embedded in one step.
         cache_seconds: how long the vectors of replaced passages stay in the embedding cache.
 
     Raises:
-        UsageError: a document that cannot be stored, one that its source delivers, a text that a
-            collection's model cannot embed, or vectors that do not fit; nothing is stored then.
-        UnknownNamespace: the namespace is not registered.
-        ModelUnavailable, EmbeddingFailed: of a collection's model; nothing is stored then.
+        UsageError: a document that cannot be stored; nothing is stored then.
+        GreenLangError: see `land`.
     """
     documents_ = [item.cleaned() for item in items]
     last = {(item.source_type, item.key): place for place, item in enumerate(documents_)}

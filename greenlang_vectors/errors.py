@@ -90,3 +90,8 @@ class ExtractionError(ItemError):
 
 class ChunkingError(ItemError):
     """A document that cannot be cut into chunks."""
+
+
+def said(error: object) -> str:
+    """An error's own words on one line, without the full stop: to stand in a sentence of ours."""
+    return " ".join(str(error).split()).rstrip(".")

@@ -30,6 +30,7 @@ from greenlang_vectors.errors import (
     UnknownCollection,
     UnknownNamespace,
     UsageError,
+    said,
 )
 from greenlang_vectors.lifecycle.location import Location
 from greenlang_vectors.progress import Progress, silent
@@ -148,10 +149,10 @@ def _staged(
             shared = _shared(connection, leaf)
         yield Staging(database, manifest, dump, settings, tables, shared)
     except (psycopg.DataError, psycopg.IntegrityError) as error:
-        raise ExportDamaged(manifest.export, f"its rows are refused ({_said(error)})") from error
+        raise ExportDamaged(manifest.export, f"its rows are refused ({said(error)})") from error
     except psycopg.Error as error:
         raise RestoreFailed(
-            f"{manifest.export} could not be restored: {_said(error)}.",
+            f"{manifest.export} could not be restored: {said(error)}.",
             "What was there before still is; restore it again once that is mended.",
         ) from error
     finally:
@@ -273,7 +274,3 @@ def _check_registered(connection: psycopg.Connection, namespace: str) -> None:
         raise UnknownNamespace(
             error.message, "Restore the whole namespace: a collection alone has no passages."
         ) from error
-
-
-def _said(error: psycopg.Error) -> str:
-    return " ".join(str(error).split()).rstrip(".")

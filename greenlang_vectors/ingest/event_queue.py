@@ -17,7 +17,7 @@ from typing import Any
 
 from greenlang_vectors import aws
 from greenlang_vectors.documents.source import S3Source
-from greenlang_vectors.errors import GreenLangError, ItemError
+from greenlang_vectors.errors import GreenLangError, ItemError, said
 from greenlang_vectors.ingest.s3_events import changed
 
 BATCH = 10
@@ -124,7 +124,7 @@ class EventQueue:
             yield
         except aws.failures() as error:
             raise QueueUnavailable(
-                f"The queue {self._url} cannot {what}: {aws.said(error)}.",
+                f"The queue {self._url} cannot {what}: {said(error)}.",
                 f"Check GREENLANG_S3_EVENTS_QUEUE_URL, and allow {right}.",
             ) from error
 

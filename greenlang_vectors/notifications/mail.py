@@ -10,6 +10,7 @@ from email.utils import formatdate, make_msgid
 
 from pydantic import SecretStr
 
+from greenlang_vectors.errors import said
 from greenlang_vectors.notifications.channel import NotDelivered
 from greenlang_vectors.notifications.message import Notification
 from greenlang_vectors.settings import SmtpSecurity
@@ -54,9 +55,9 @@ class Mail:
                 f"refuses every recipient ({codes[0]})", passing=min(codes) < 500
             )
         except smtplib.SMTPResponseException as error:
-            said = " ".join(_decoded(error.smtp_error).split()).rstrip(".")
+            words = said(_decoded(error.smtp_error))
             failure = self._failure(
-                f"answers {error.smtp_code} {said}", passing=error.smtp_code < 500
+                f"answers {error.smtp_code} {words}", passing=error.smtp_code < 500
             )
         except smtplib.SMTPNotSupportedError:
             failure = self._failure("does not offer STARTTLS, a login, or else what is needed")

@@ -15,7 +15,7 @@ import psycopg
 from pgvector.psycopg import register_vector
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from greenlang_vectors.errors import DatabaseUnavailable
+from greenlang_vectors.errors import DatabaseUnavailable, said
 from greenlang_vectors.settings import Settings
 from greenlang_vectors.store import tls
 from greenlang_vectors.store.tokens import REFUSED, TokenSource, iam_tokens
@@ -104,13 +104,11 @@ class Access:
 
     def unreachable(self, error: psycopg.Error) -> DatabaseUnavailable:
         """What a connection that failed is called."""
-        said = " ".join(str(error).split())
-        remedy = tls.remedy(said) or f"Check that it runs and that {self.setting} names it."
-        if self.tokens is not None and "authentication failed" in said:
+        words = said(error)
+        remedy = tls.remedy(words) or f"Check that it runs and that {self.setting} names it."
+        if self.tokens is not None and "authentication failed" in words:
             remedy = REFUSED
-        return DatabaseUnavailable(
-            f"The database {self.name} cannot be reached: {said.rstrip('.')}.", remedy
-        )
+        return DatabaseUnavailable(f"The database {self.name} cannot be reached: {words}.", remedy)
 
     def broken(self, error: psycopg.Error) -> DatabaseUnavailable:
         """What a connection that broke in the middle of something is called."""

@@ -13,10 +13,9 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
+from greenlang_vectors.aws import CONNECT_SECONDS, READ_SECONDS
 from greenlang_vectors.backup.aurora.errors import AuroraUnavailable
-
-CONNECT_SECONDS = 10
-READ_SECONDS = 60
+from greenlang_vectors.errors import said
 
 _CREDENTIALS = (
     "Renew the credentials of AWS (AWS_PROFILE, AWS_ACCESS_KEY_ID, or the instance's role) and"
@@ -130,16 +129,15 @@ def _named(operation: str, region: str) -> Iterator[None]:
         yield
     except ClientError as error:
         details = error.response.get("Error", {})
-        code, said = str(details.get("Code", "")), str(details.get("Message", error))
-        raise _unavailable(operation, region, code, said) from None
+        code, words = str(details.get("Code", "")), str(details.get("Message", error))
+        raise _unavailable(operation, region, code, words) from None
     except (BotoCoreError, ResponseParserError) as error:
         raise _unavailable(operation, region, type(error).__name__, str(error)) from None
 
 
-def _unavailable(operation: str, region: str, code: str, said: str) -> AuroraUnavailable:
-    said = " ".join(said.split()).rstrip(".")
+def _unavailable(operation: str, region: str, code: str, words: str) -> AuroraUnavailable:
     return AuroraUnavailable(
-        f"AWS RDS in {region} did not {operation.replace('_', ' ')}: {said} ({code}).",
+        f"AWS RDS in {region} did not {operation.replace('_', ' ')}: {said(words)} ({code}).",
         _REMEDIES.get(code, ""),
         code=code,
     )

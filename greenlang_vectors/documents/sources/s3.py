@@ -18,7 +18,7 @@ from greenlang_vectors.documents.sources.model import (
     SourceItem,
     oversized,
 )
-from greenlang_vectors.errors import ExtractionError, SourceUnavailable, UsageError
+from greenlang_vectors.errors import ExtractionError, SourceUnavailable, UsageError, said
 from greenlang_vectors.retries import retry_context
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
@@ -84,7 +84,7 @@ class S3Source:
                         items.append(_listed(_stored(key), size, found["ETag"]))
         except aws.failures() as error:
             raise SourceUnavailable(
-                f"The bucket {self.uri} cannot be listed: {aws.said(error)}.",
+                f"The bucket {self.uri} cannot be listed: {said(error)}.",
                 "Nothing was changed; allow s3:ListBucket and run again.",
             ) from error
         return sorted(items, key=lambda item: item.key)
@@ -142,10 +142,10 @@ class S3Source:
             raise ItemVanished(item.key) from error
         if code in _OWN:
             raise ExtractionError(
-                "unreadable", f"It cannot be read: {aws.said(error)}.", _OWN[code]
+                "unreadable", f"It cannot be read: {said(error)}.", _OWN[code]
             ) from error
         raise SourceUnavailable(
-            f"{item.key!r} in {self.uri} cannot be read: {aws.said(error)}.",
+            f"{item.key!r} in {self.uri} cannot be read: {said(error)}.",
             "What came before it is stored; run again once the bucket answers.",
         ) from error
 
