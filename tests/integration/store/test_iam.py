@@ -32,13 +32,13 @@ def database(secure: TlsServer) -> Iterator[Database]:
 
 
 @pytest.fixture(scope="module")
-def replica(secure: TlsServer) -> str:
+def replica(tls_session: TlsServer) -> str:
     """A second database in the part of a reader, as far as its health check sees."""
-    secure.ask(sql.SQL("CREATE DATABASE replica"))
-    secure.ask(sql.SQL("CREATE DOMAIN vector AS text"), "replica")
+    tls_session.ask(sql.SQL("CREATE DATABASE replica"))
+    tls_session.ask(sql.SQL("CREATE DOMAIN vector AS text"), "replica")
     for name in ("postgres", "replica"):
-        secure.ask(sql.SQL(BEAT), name)
-    return secure.url("app", "replica")
+        tls_session.ask(sql.SQL(BEAT), name)
+    return tls_session.url("app", "replica")
 
 
 def where(connection: psycopg.Connection) -> tuple[str, int]:

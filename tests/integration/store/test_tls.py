@@ -56,10 +56,7 @@ def tls_version(connection: psycopg.Connection) -> object:
 @contextmanager
 def presenting(server: TlsServer, *hosts: str, **how: int) -> Iterator[None]:
     server.present(*server.authority.certify(*hosts, **how))
-    try:
-        yield
-    finally:
-        server.present(*server.authority.certify(HOST, "127.0.0.1"))
+    yield
 
 
 def test_a_server_is_verified_and_spoken_to_in_tls_1_3(secure: TlsServer) -> None:
@@ -189,7 +186,6 @@ def test_a_certificate_is_changed_while_a_pool_lives(secure: TlsServer, tmp_path
                     assert tls_version(replaced) == "TLSv1.3"
             assert tls_version(open_before) == "TLSv1.3"
     finally:
-        secure.present(*secure.authority.certify(HOST, "127.0.0.1"))
         database.close()
 
 

@@ -45,7 +45,7 @@ GROUPS = {
     **dict.fromkeys(BACKUP | AURORA, "backup"),
     **dict.fromkeys(CAPACITY, "capacity"),
 }
-SECONDS_TO_LOAD = 3.0
+TIMES_DAGSTER = 3.5
 HEAVY = [
     *("torch", "sentence_transformers", "transformers", "great_expectations", "pandas"),
     *("weaviate", "grpc", "pyarrow", "boto3", "botocore", "matplotlib", "PIL"),
@@ -215,20 +215,22 @@ def test_the_code_location_loads_lean_and_in_silence(
     assert (plain.returncode, plain.stdout, plain.stderr) == (0, "", "")
 
 
-def test_the_code_location_loads_quickly(
+def test_the_code_location_loads_in_few_times_what_dagster_takes(
     repository: Path, bare_environment: dict[str, str]
 ) -> None:
-    """The best of three, in processor time: other programs may be busy."""
+    """The best of three each, in processor time: other programs may be busy."""
 
-    def seconds() -> float:
+    def seconds(module: str) -> float:
         before = os.times()
-        run(["-c", "import greenlang_vectors.definitions"], repository, bare_environment)
+        run(["-c", f"import {module}"], repository, bare_environment)
         after = os.times()
         return (after.children_user + after.children_system) - (
             before.children_user + before.children_system
         )
 
-    assert min(seconds() for _ in range(3)) < SECONDS_TO_LOAD
+    modules = ("dagster", "greenlang_vectors.definitions")
+    dagster, ours = (min(seconds(module) for _ in range(3)) for module in modules)
+    assert ours < TIMES_DAGSTER * dagster
 
 
 def test_dagster_validates_it_in_a_fresh_clone(
