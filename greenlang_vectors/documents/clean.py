@@ -34,6 +34,8 @@ def clean(text: str) -> str:
     one empty line exactly one. The result is in Unicode NFC, so that the same word always has
     the same bytes; compatibility characters (ligatures, superscripts) stay as written.
     """
+    if text.isprintable() and "  " not in text and unicodedata.is_normalized("NFC", text):
+        return text.strip()  # Nothing else to do, as with most lines of print.
     text = _INVISIBLE.sub("", normalise_line_ends(text))
     text = unicodedata.normalize("NFC", _SURROGATE.sub("\ufffd", text))
     text = _AROUND_LINE_END.sub("\n", _BLANKS.sub(" ", text))

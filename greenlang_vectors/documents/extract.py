@@ -17,7 +17,7 @@ from greenlang_vectors.documents.source import RawDocument
 from greenlang_vectors.documents.text import extract_text
 from greenlang_vectors.errors import ExtractionError
 
-EXTRACTION_VERSION = "2"
+EXTRACTION_VERSION = "3"
 """Belongs to the identity of every extracted text: raise it when any extractor or the cleaning
 gives other text than before, and everything is extracted again."""
 

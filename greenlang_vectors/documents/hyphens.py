@@ -15,27 +15,28 @@ _WORD = re.compile(r"[^\W\d_]+(?:[-‐][^\W\d_]+)*")
 _SPLIT_WORD = re.compile(r"(?:[^\W\d_]+[-‐])*[^\W\d_]+[-‐]$")
 _SUSPENDED = frozenset(("and", "or", "und", "oder", "et", "ou", "y"))
 _PREFIXES = frozenset(("non", "self", "cross", "multi", "anti", "quasi"))
+_HYPHENS = ("-", "‐")
 _TAIL = 80
 """Characters at the end of a line in which a split word is looked for."""
 
 
 def ends_in_split_word(line: str) -> bool:
     """Whether `line` ends in the middle of a word or compound."""
-    return _SPLIT_WORD.search(line[-_TAIL:]) is not None
+    return line.endswith(_HYPHENS) and _SPLIT_WORD.search(line[-_TAIL:]) is not None
 
 
 def vocabulary(lines: Iterable[str]) -> Counter[str]:
     """How often each word stands whole in `lines`; compounds count as one word."""
-    words: Counter[str] = Counter()
-    for line in lines:
-        whole = line[:-_TAIL] + _SPLIT_WORD.sub("", line[-_TAIL:])
-        words.update(_WORD.findall(whole.lower().replace("‐", "-")))
-    return words
+    whole = "\n".join(
+        line[:-_TAIL] + _SPLIT_WORD.sub("", line[-_TAIL:]) if line.endswith(_HYPHENS) else line
+        for line in lines
+    )
+    return Counter(_WORD.findall(whole.lower().replace("‐", "-")))
 
 
 def ready_to_continue(text: str, piece: str, words: Counter[str]) -> str:
     """`text` with the space, the hyphen or neither that `piece` of the next line is to follow."""
-    split = _SPLIT_WORD.search(text[-_TAIL:])
+    split = _SPLIT_WORD.search(text[-_TAIL:]) if text.endswith(_HYPHENS) else None
     if split is None:
         in_number = text[-1] in "-‐" and text[-2:-1].isdigit() and piece[0].isdigit()
         return text if in_number else text + " "

@@ -2,7 +2,7 @@
 
 PDFs hold lines, not paragraphs. Running headers and footers are told by what recurs at one height
 on many pages, paragraphs by gaps, indents and punctuation. Lines keep the order in which the file
-draws them, which publishers keep to reading order.
+draws them, which publishers keep to reading order; only columns and tables are put in order.
 """
 
 from __future__ import annotations
@@ -11,82 +11,21 @@ import re
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from itertools import pairwise
 
+from greenlang_vectors.documents.aligned import with_rows
 from greenlang_vectors.documents.clean import clean, one_line
-from greenlang_vectors.documents.footnotes import RAISED
+from greenlang_vectors.documents.columns import in_reading_order
+from greenlang_vectors.documents.grids import strokes, with_grids
 from greenlang_vectors.documents.headings import division, ends_sentence, enumerator
 from greenlang_vectors.documents.hyphens import ends_in_split_word, ready_to_continue
-from greenlang_vectors.documents.tables import CELLS
+from greenlang_vectors.documents.lines import SMALL, Line, Rule, is_row
+from greenlang_vectors.documents.tables import row_text
 
 EDGE = 0.1
 """Share of a page's height at its top and bottom in which running lines are looked for."""
 
-SMALL = 0.96
-"""Share of the body's line height below which lines are footnotes."""
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One line of text on a page; coordinates in points from the page's lower left corner."""
-
-    text: str
-    left: float
-    right: float
-    bottom: float
-    top: float
-    bold: bool
-    page: int
-
-    @property
-    def height(self) -> float:
-        """Points from the lowest to the highest part of its characters' boxes."""
-        return self.top - self.bottom
-
-
 Paragraph = list[Line]
-
-
-def merged(fragments: Iterable[Line]) -> list[Line]:
-    """`fragments` with those that continue one another on the same line as one line.
-
-    Superscripts and subscripts arrive as fragments of their own.
-    """
-    lines: list[Line] = []
-    for fragment in fragments:
-        previous = lines[-1] if lines else None
-        if previous is not None and _on_one_line(previous, fragment):
-            gap = fragment.left - previous.right
-            space = " " if gap > 0.2 * max(previous.height, fragment.height) else ""
-            raised = RAISED if _is_raised(previous, fragment) else ""
-            lines[-1] = replace(
-                previous,
-                text=previous.text + space + raised + fragment.text,
-                right=max(previous.right, fragment.right),
-                bottom=min(previous.bottom, fragment.bottom),
-                top=max(previous.top, fragment.top),
-                bold=previous.bold and fragment.bold,
-            )
-        else:
-            lines.append(fragment)
-    return lines
-
-
-def _is_raised(previous: Line, fragment: Line) -> bool:
-    """Whether a fragment is a raised number behind words, such as calls a footnote."""
-    return (
-        len(previous.text) > 1
-        and fragment.height < 0.75 * previous.height
-        and fragment.bottom > previous.bottom + 0.15 * previous.height
-        and fragment.text.isdecimal()
-    )
-
-
-def _on_one_line(first: Line, second: Line) -> bool:
-    shared = min(first.top, second.top) - max(first.bottom, second.bottom)
-    least = min(first.height, second.height)
-    return least > 0 and shared > 0.5 * least and second.left >= first.right - 0.5 * least
 
 
 def running_lines(pages: Sequence[Sequence[Line]], heights: Sequence[float]) -> set[Line]:
@@ -160,13 +99,29 @@ def body_height(lines: Iterable[Line]) -> float:
     return characters.most_common(1)[0][0] if characters else 0.0
 
 
-def paragraphs(pages: Sequence[Sequence[Line]]) -> list[Paragraph]:
+def arranged(lines: Sequence[Line], rules: Sequence[Rule], body: float) -> Sequence[Line]:
+    """The lines of a page with tables as rows and columns one after the other.
+
+    Args:
+        rules: ruling lines of the page.
+        body: height of the body's lines.
+    """
+    if not rules and not any(line.gaps for line in lines):
+        return lines
+    across, down = strokes(rules)
+    in_order = in_reading_order(with_grids(lines, across, down), across, body)
+    return with_rows(in_order, across)
+
+
+def paragraphs(pages: Sequence[Sequence[Line]], body: float) -> list[Paragraph]:
     """The lines of all pages as paragraphs.
 
     A paragraph that runs over a page break stays whole. The footnotes of the page it leaves stand
     before it, so that they neither cut it nor change pages.
+
+    Args:
+        body: height of the body's lines.
     """
-    body = body_height(line for lines in pages for line in lines)
     leading = _usual_gap(pages)
     result: list[Paragraph] = []
     for lines in pages:
@@ -187,7 +142,7 @@ def paragraphs(pages: Sequence[Sequence[Line]]) -> list[Paragraph]:
 def _without_footnotes(lines: Sequence[Line], body: float) -> tuple[Sequence[Line], Sequence[Line]]:
     """The page's lines, and the run of smaller ones it ends with."""
     end = len(lines)
-    while end and lines[end - 1].height < SMALL * body:
+    while end and lines[end - 1].height < SMALL * body and not is_row(lines[end - 1]):
         end -= 1
     return lines[:end], lines[end:]
 
@@ -224,7 +179,7 @@ def _split(lines: Sequence[Line], leading: float, margins: _Margins) -> list[Par
     result: list[Paragraph] = []
     for line in lines:
         announced = result and len(result[-1]) == 1 and division(result[-1][0].text)
-        if is_row(line):
+        if is_row(line) or (result and is_row(result[-1][-1])):
             result.append([line])
             continue
         if result and not announced and not _breaks(result[-1][-1], line, leading, margins):
@@ -254,11 +209,6 @@ def _breaks(previous: Line, line: Line, leading: float, margins: _Margins) -> bo
     return short and closed
 
 
-def is_row(line: Line) -> bool:
-    """Whether it is a row of a table."""
-    return "\t" in line.text
-
-
 def _continues(previous: Line, line: Line) -> bool:
     return not ends_sentence(previous.text) and line.text[:1].islower()
 
@@ -275,7 +225,7 @@ def _closed(paragraph: Paragraph) -> bool:
 def _runs_on(last: Paragraph, first: Paragraph, body: float) -> bool:
     """Whether the first paragraph of a page continues the last of the page before."""
     previous, line = last[-1], first[0]
-    if is_row(line):
+    if is_row(line) or is_row(previous):
         return False
     if _splits_word(previous, line):
         return True
@@ -292,7 +242,7 @@ def flow(paragraph: Paragraph, words: Counter[str]) -> tuple[str, tuple[tuple[in
     starts: list[tuple[int, int]] = []
     page = -1
     for line in paragraph:
-        piece = clean(line.text.replace("\t", CELLS))
+        piece = _row(line.text, words) if is_row(line) else clean(line.text)
         if not piece:
             continue
         if text:
@@ -302,3 +252,13 @@ def flow(paragraph: Paragraph, words: Counter[str]) -> tuple[str, tuple[tuple[in
             page = line.page
         text += piece
     return text, tuple(starts)
+
+
+def _row(text: str, words: Counter[str]) -> str:
+    cells = []
+    for cell in text.split("\t"):
+        joined, *others = (clean(line) for line in cell.split("\n"))
+        for line in filter(None, others):
+            joined = (ready_to_continue(joined, line, words) if joined else "") + line
+        cells.append(joined)
+    return row_text(cells)

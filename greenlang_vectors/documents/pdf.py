@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
-import subprocess
-import sys
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from greenlang_vectors.documents.blocks import Block, assemble
@@ -20,29 +17,21 @@ from greenlang_vectors.documents.headings import (
 )
 from greenlang_vectors.documents.hyphens import vocabulary
 from greenlang_vectors.documents.layout import (
-    SMALL,
-    Line,
     Paragraph,
+    arranged,
     body_height,
     flow,
-    is_row,
-    merged,
     paragraphs,
     running_lines,
     without_digits,
 )
+from greenlang_vectors.documents.lines import SMALL, Gap, Line, Rule, is_row, merged
 from greenlang_vectors.documents.model import JSON, ExtractedDocument
+from greenlang_vectors.documents.pdf_readers import read_pdf
 from greenlang_vectors.documents.tables import Rows
 from greenlang_vectors.errors import ExtractionError
 
-SECONDS = 300
-"""Longest time one PDF may take; the 66 pages of Directive (EU) 2022/2464 take a quarter of one."""
-
 _FORMULA = re.compile(r"[a-z][A-Z]|[=¼∑×÷≤≥]")
-_READER = Path(__file__).with_name("pdfium.py")
-_DAMAGED = ExtractionError(
-    "damaged", "It is damaged and cannot be read as a PDF.", "Fetch or export the file again."
-)
 
 
 def extract_pdf(data: bytes, name: str, title: str | None = None) -> ExtractedDocument:
@@ -59,14 +48,8 @@ def extract_pdf(data: bytes, name: str, title: str | None = None) -> ExtractedDo
         raise ExtractionError(
             "damaged", "It is cut off: the end of the PDF is missing.", "Fetch the file again."
         )
-    content = _read(data)
-    pages = [
-        merged(
-            Line(text, left, right, bottom, top, bold, number)
-            for text, left, right, bottom, top, bold in page["lines"]
-        )
-        for number, page in enumerate(content["pages"])
-    ]
+    content = read_pdf(data)
+    pages = [_lines(page, number) for number, page in enumerate(content["pages"])]
     if not any(pages):
         raise ExtractionError(
             "no_text",
@@ -75,7 +58,8 @@ def extract_pdf(data: bytes, name: str, title: str | None = None) -> ExtractedDo
         )
     running = running_lines(pages, [page["height"] for page in content["pages"]])
     body_pages = [[line for line in page if line not in running] for page in pages]
-    blocks = with_divisions(_blocks(body_pages, content["outline"]))
+    rules = [[Rule(*rule) for rule in page["rules"]] for page in content["pages"]]
+    blocks = with_divisions(_blocks(body_pages, rules, content["outline"]))
     metadata: dict[str, JSON] = {}
     if running:
         ordered = (line for page in pages for line in page if line in running)
@@ -103,35 +87,17 @@ def _is_complete(data: bytes) -> bool:
     return b"%%EOF" in tail or b"startxref" in tail
 
 
-def _read(data: bytes) -> dict[str, Any]:
-    """What `pdfium` reads; `-P` keeps modules beside it from hiding those of Python."""
-    try:
-        done = subprocess.run(  # noqa: S603
-            [sys.executable, "-P", str(_READER)],
-            input=data,
-            capture_output=True,
-            timeout=SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise ExtractionError(
-            "damaged",
-            f"Reading it took more than {SECONDS} seconds.",
-            "Export the PDF again, or split it.",
-        ) from error
-    if done.returncode != 0:
-        raise _DAMAGED
-    content: dict[str, Any] = json.loads(done.stdout)
-    if content.get("error") == "encrypted":
-        raise ExtractionError(
-            "encrypted", "It is encrypted and asks for a password.", "Save it without a password."
-        )
-    if "error" in content or not content["pages"]:
-        raise _DAMAGED
-    return content
+def _lines(page: Mapping[str, Any], number: int) -> list[Line]:
+    """The lines of a page as `pdfium_process` tells it."""
+    return merged(
+        Line(text, left, right, bottom, top, bold, number, tuple(map(Gap._make, *gaps)))
+        for text, left, right, bottom, top, bold, *gaps in page["lines"]
+    )
 
 
-def _blocks(pages: list[list[Line]], outline: list[list[Any]]) -> list[Block]:
+def _blocks(
+    pages: Sequence[Sequence[Line]], rules: Sequence[Sequence[Rule]], outline: list[list[Any]]
+) -> list[Block]:
     words = vocabulary(line.text for page in pages for line in page)
     body = body_height(line for page in pages for line in page)
     sizes = sorted({_size(line, body) for page in pages for line in page}, reverse=True)
@@ -140,7 +106,8 @@ def _blocks(pages: list[list[Line]], outline: list[list[Any]]) -> list[Block]:
     places: list[Printed] = []
     rows = Rows()
     opened = 0
-    for paragraph in paragraphs(pages):
+    in_order = [arranged(*page, body) for page in zip(pages, rules, strict=True)]
+    for paragraph in paragraphs(in_order, body):
         text, starts = flow(paragraph, words)
         if not text:
             continue

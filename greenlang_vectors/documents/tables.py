@@ -37,7 +37,7 @@ def table_blocks(rows: Sequence[Sequence[str]], headers: int = 0) -> list[Block]
     width = max((len(row) for row in rows), default=0)
     full = [[*row, *[""] * (width - len(row))] for row in rows]
     kept = [column for column in range(width) if any(row[column] for row in full)]
-    lines = [_line([row[column] for column in kept]) for row in full]
+    lines = [row_text([row[column] for column in kept]) for row in full]
     head = [line for line in lines[:headers] if line]
     body = [line for line in lines[headers:] if line]
     repeated = head if sum(map(len, head)) <= _LONG_HEADER else []
@@ -53,8 +53,8 @@ def table_blocks(rows: Sequence[Sequence[str]], headers: int = 0) -> list[Block]
     return [*blocks, Block("\n".join(piece))] if piece else blocks
 
 
-def _line(cells: Sequence[str]) -> str:
-    """A row; cells that are empty to its right are left out."""
+def row_text(cells: Sequence[str]) -> str:
+    """A row as one line of text; cells that are empty to its right are left out."""
     last = max((place for place, cell in enumerate(cells) if cell), default=-1)
     return clean(CELLS.join(cell or NOTHING for cell in cells[: last + 1]))
 
@@ -88,7 +88,8 @@ class Rows:
             self._header = row
         self.joins = not begins and not alone and self._size + len(row) <= PIECE
         self._size = len(row) + (self._size if self.joins else 0)
-        return f"{self._header}\n{row}" if not (self.joins or begins) and self._header else row
+        plain = begins or self.joins or row == self._header
+        return row if plain or not self._header else f"{self._header}\n{row}"
 
 
 class Table:

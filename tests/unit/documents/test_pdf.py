@@ -9,7 +9,6 @@ import pytest
 from reportlab.lib.pdfencrypt import StandardEncryption
 from reportlab.pdfgen.canvas import Canvas
 
-from greenlang_vectors.documents import pdf
 from greenlang_vectors.documents.extract import extract
 from greenlang_vectors.documents.model import ExtractedDocument
 from greenlang_vectors.documents.source import RawDocument
@@ -175,15 +174,3 @@ def test_flipped_bits_are_read_or_refused(make_pdf: MakePdf) -> None:
         except ExtractionError as error:
             seen.add(error.reason)
     assert seen <= {"damaged", "no_text", "encrypted", "mislabelled"}
-
-
-@pytest.mark.parametrize("script", ["import os; os.abort()", "import time; time.sleep(60)"])
-def test_a_reader_that_crashes_or_hangs_costs_one_document(
-    make_pdf: MakePdf, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory,
-    script: str,
-) -> None:  # fmt: skip
-    reader = tmp_path_factory.mktemp("reader") / "reader.py"
-    reader.write_text(script)
-    monkeypatch.setattr(pdf, "_READER", reader)
-    monkeypatch.setattr(pdf, "SECONDS", 1)
-    assert reason(make_pdf([BODY])) == "damaged"

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+from reportlab.lib.colors import black
+from reportlab.lib.styles import ParagraphStyle
 from reportlab.pdfgen.canvas import Canvas
+from reportlab.platypus import Paragraph, Table
 
 from greenlang_vectors.documents.extract import extract
 from greenlang_vectors.documents.source import RawDocument
 
-from .conftest import MakePdf
+from .conftest import HEIGHT, WIDTH, MakePdf
 
 PROSE = "Goods of the kinds in the table below are declared by whoever brings them in each year."
 
@@ -55,3 +63,137 @@ def test_a_stretched_line_and_a_list_are_no_tables(make_pdf: MakePdf) -> None:
             canvas.drawText(text)
 
     assert " | " not in extract(RawDocument(make_pdf([page]), "a.pdf")).text
+
+
+HEAD = ("CN code", "Goods", "Gases")
+ROWS = (
+    ("7601", "Aluminium that is not wrought", "Carbon dioxide and per&shy;fluorocarbons"),
+    ("7602", "Waste and scrap, as far as it was not made in the course of production", "None"),
+    ("7603", "Powders", "Carbon dioxide, where the powder was made by burning"),
+    ("7604", "Bars, rods and profiles, whether they are hollow or not", "Carbon dioxide"),
+)
+READ = [
+    "CN code | Goods | Gases",
+    "7601 | Aluminium that is not wrought | Carbon dioxide and perfluorocarbons",
+    "7602 | Waste and scrap, as far as it was not made in the course of production | None",
+    "7603 | Powders | Carbon dioxide, where the powder was made by burning",
+    "7604 | Bars, rods and profiles, whether they are hollow or not | Carbon dioxide",
+]
+GRID = [("GRID", (0, 0), (-1, -1), 0.5, black)]
+STYLE = ParagraphStyle("cell", fontName="Helvetica", fontSize=9, leading=11)
+
+
+def page_with(
+    rows: Sequence[Sequence[str]], style: Sequence[tuple[object, ...]], widths: Sequence[float]
+) -> Callable[[Canvas], None]:
+    """A page with a table, each cell drawn whole before the next, and prose around it."""
+
+    def page(canvas: Canvas) -> None:
+        canvas.setFont("Helvetica", 9)
+        for number in range(12):
+            canvas.drawString(72, 800 - 11 * number, PROSE)
+        cells = [[Paragraph(cell, STYLE) for cell in row] for row in rows]
+        table = Table(
+            cells, colWidths=list(widths), style=[("VALIGN", (0, 0), (-1, -1), "TOP"), *style]
+        )
+        _, height = table.wrapOn(canvas, 460, 600)
+        table.drawOn(canvas, 72, 650 - height)
+        canvas.setFont("Helvetica", 9)
+        canvas.drawString(72, 620 - height, "What follows the table is prose again.")
+
+    return page
+
+
+def table_of(make_pdf: MakePdf, page: Callable[[Canvas], None]) -> list[str]:
+    """What stands between the prose before a table and the prose after it."""
+    text = extract(RawDocument(make_pdf([page]), "a.pdf")).text
+    prose, table, after = text.split("\n\n")
+    assert " | " not in prose
+    assert after == "What follows the table is prose again."
+    return table.split("\n")
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        GRID,
+        [("BOX", (0, 0), (-1, -1), 0.5, black), ("INNERGRID", (0, 0), (-1, -1), 0.5, black)],
+        [("LINEABOVE", (0, 0), (-1, -1), 0.5, black), ("LINEBELOW", (0, -1), (-1, -1), 0.5, black),
+         ("LINEAFTER", (0, 0), (-2, -1), 0.5, black)],
+    ],
+    ids=["grid", "box", "no outer sides"],
+)  # fmt: skip
+def test_cells_of_several_lines_are_told_by_rules(
+    make_pdf: MakePdf, rules: Sequence[tuple[object, ...]]
+) -> None:
+    assert table_of(make_pdf, page_with([HEAD, *ROWS], rules, (60, 150, 120))) == READ
+
+
+def test_cells_of_several_lines_are_told_by_the_room_between_rows(make_pdf: MakePdf) -> None:
+    across = [("LINEABOVE", (0, 0), (-1, -1), 0.5, black)]
+    room = [("BOTTOMPADDING", (0, 0), (-1, -1), 8)]
+    for style in (across, room):
+        assert table_of(make_pdf, page_with([HEAD, *ROWS], style, (80, 150, 120))) == READ
+
+
+def test_pages_that_are_turned_hold_tables_too(make_pdf: MakePdf) -> None:
+    def turned(canvas: Canvas) -> None:
+        canvas.setPageSize((HEIGHT, WIDTH))
+        canvas.setPageRotation(90)
+        canvas.translate(HEIGHT, 0)
+        canvas.rotate(90)
+        page_with([HEAD, *ROWS[1:]], GRID, (60, 150, 120))(canvas)
+
+    assert table_of(make_pdf, turned) == [READ[0], *READ[2:]]
+
+
+def test_cells_span_columns_and_rows_or_are_empty(make_pdf: MakePdf) -> None:
+    rows = [HEAD, ("Metals", "", ""), ("7601", "", "Carbon dioxide"), ("", "Scrap", "None")]
+    spans = [("SPAN", (0, 1), (-1, 1)), ("SPAN", (0, 2), (0, 3))]
+    assert table_of(make_pdf, page_with(rows, [*GRID, *spans], (60, 150, 120))) == [
+        "CN code | Goods | Gases",
+        "Metals",
+        "7601 | – | Carbon dioxide",
+        "– | Scrap | None",
+    ]
+
+
+def test_a_header_over_many_pages_is_said_once_for_each_piece(make_pdf: MakePdf) -> None:
+    rows = [(f"76{number:02}", "Aluminium of some kind", "Carbon") for number in range(20)]
+    page = page_with([HEAD, *rows], GRID, (60, 150, 120))
+    text = extract(RawDocument(make_pdf([page, page]), "a.pdf")).text
+    assert text.count("CN code | Goods | Gases") == 2
+
+
+def framed(canvas: Canvas) -> None:
+    canvas.setFont("Helvetica", 9)
+    canvas.rect(60, 500, 480, 300)
+    for number in range(12):
+        canvas.drawString(72, 780 - 20 * number, PROSE)
+
+
+def struck(canvas: Canvas) -> None:
+    framed(canvas)
+    canvas.line(300, 500, 300, 800)
+    for number in range(8):
+        canvas.line(60, 775 - 20 * number, 540, 775 - 20 * number)
+
+
+@pytest.mark.parametrize("page", [framed, struck])
+def test_rules_around_and_through_prose_make_no_table(
+    make_pdf: MakePdf, page: Callable[[Canvas], None]
+) -> None:
+    text = extract(RawDocument(make_pdf([page]), "a.pdf")).text
+    assert " | " not in text
+    assert text.count(PROSE) == 12
+
+
+def test_every_row_of_a_real_annex_has_its_gas(shared_data: Path) -> None:
+    file = shared_data / "regulations" / "cbam" / "CBAM_32023R0956_EN.pdf"
+    text = extract(RawDocument(file.read_bytes(), file.name)).text
+    annexes = text[text.index("\nANNEX I\n") : text.index("\nANNEX III\n")].splitlines()
+    rows = [line for line in annexes if re.match(r"\d{2,4} ?[\d ]*–", line)]
+    assert len(rows) == 71
+    gas = re.compile(r" \| Carbon dioxide(?: and (?:nitrous oxide|perfluorocarbons))?$")
+    assert [row for row in rows if not gas.search(row)] == []
+    assert "Carbon dioxide" not in annexes
