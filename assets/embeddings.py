@@ -5,6 +5,7 @@ from dataclasses import asdict
 import dagster as dg
 
 from assets.chunks import chunks
+from assets.embedding_jobs import jobs_metadata
 from assets.freshness import DAILY
 from assets.metadata import dead_letter_metadata, reports_table, table_metadata
 from assets.stage import stage_asset
@@ -51,6 +52,7 @@ def embeddings(
             **asdict(report),
             "model": leaf.model,
             "collections": reports_table(reports),
+            **jobs_metadata(database, context.partition_key),
             **dead_letter_metadata(database, context.partition_key, STAGE),
             **table_metadata(database, "vector_embeddings", relation=leaf.name, rows=report.stored),
         }

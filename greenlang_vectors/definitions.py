@@ -17,6 +17,7 @@ from assets.checks import ASSET_CHECKS
 from assets.chunks import chunks
 from assets.collection_comparison import collection_comparison
 from assets.documents import documents
+from assets.embedding_jobs import no_job_is_stuck
 from assets.embeddings import embeddings
 from assets.freshness import every_namespace_refreshed
 from assets.restore_drill import DRILL_CHECKS, restore_drill
@@ -69,8 +70,8 @@ def build_defs(*, resource_overrides: Mapping[str, object] | None = None) -> dg.
             *(backup_export, restore_drill, aurora_snapshots, capacity_plan),
         ],
         asset_checks=[
-            *(*ASSET_CHECKS, every_namespace_refreshed, weaviate_equal, recovery_objectives),
-            *(export_intact, *DRILL_CHECKS),
+            *(*ASSET_CHECKS, no_job_is_stuck, every_namespace_refreshed, weaviate_equal),
+            *(recovery_objectives, export_intact, *DRILL_CHECKS),
         ],
         jobs=[
             *(ingest, maintain_indexes, switch_collection, archive_embeddings, housekeeping),

@@ -30,6 +30,7 @@ from greenlang_vectors.store import (
 )
 from greenlang_vectors.store.direct_documents import ORIGIN, ORIGINS
 from greenlang_vectors.store.documents import SOURCE_TYPE, NewVersion
+from greenlang_vectors.store.embedding_jobs import one_write
 from greenlang_vectors.store.encryption.data_keys import cipher_of
 from greenlang_vectors.store.identity import document_id
 
@@ -49,7 +50,8 @@ def put(
 ) -> int:
     """Store these documents in place of older ones of the same keys; return how many rows changed.
 
-    As `land` does, in one transaction; of one key put twice the last counts.
+    As `land` does, in one transaction with the job of the write; of one key put twice the last
+    counts.
 
     Args:
         batch_size: texts embedded in one step.
@@ -64,17 +66,21 @@ def put(
     kept = sorted(last.values())
     if supplied is not None:
         supplied = SuppliedVectors(supplied.model, _rows_of(supplied, documents_, set(kept)))
-    return land(
-        connection,
-        embedders,
-        namespace,
-        [_arrival(documents_[place]) for place in kept],
-        origin=ORIGIN,
-        extraction_version=FORMAT,
-        supplied=supplied,
-        batch_size=batch_size,
-        cache_seconds=cache_seconds,
-    )
+    passages = sum(len(documents_[place].texts) for place in kept)
+    model = None if supplied is None else supplied.model
+    with one_write(connection, namespace, model, passages) as job:
+        return land(
+            connection,
+            embedders,
+            namespace,
+            [_arrival(documents_[place]) for place in kept],
+            origin=ORIGIN,
+            extraction_version=FORMAT,
+            job=job,
+            supplied=supplied,
+            batch_size=batch_size,
+            cache_seconds=cache_seconds,
+        )
 
 
 def get(

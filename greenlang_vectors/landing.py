@@ -29,6 +29,7 @@ from greenlang_vectors.store import (
 from greenlang_vectors.store.collections import Collection
 from greenlang_vectors.store.direct_documents import ORIGINS
 from greenlang_vectors.store.documents import NewVersion
+from greenlang_vectors.store.embedding_jobs import Counting
 from greenlang_vectors.store.embeddings import PendingChunk
 from greenlang_vectors.store.encryption.cipher import Cipher
 from greenlang_vectors.store.encryption.data_keys import cipher_of
@@ -80,11 +81,19 @@ class Arrival:
         return document_id(namespace, self.version.source_type, self.version.source_key)
 
 
+class Embedded(NamedTuple):
+    """Vectors of texts, shape (n_texts, dimensions), and how many distinct ones the cache held."""
+
+    rows: NDArray[np.float32]
+    cache_hits: int
+
+
 class _Vectors(NamedTuple):
     """What goes into one collection: vectors of all passages, and what they were made with."""
 
     rows: NDArray[np.float32]
     fingerprint: str
+    cache_hits: int = 0
 
 
 def land(
@@ -95,6 +104,7 @@ def land(
     *,
     origin: str,
     extraction_version: str,
+    job: Counting,
     supplied: SuppliedVectors | None = None,
     batch_size: int = 1000,
     cache_seconds: int,
@@ -109,6 +119,7 @@ def land(
     Args:
         arrivals: no two of one key.
         origin: whose they are (`documents.origin`).
+        job: told of the passages in that transaction.
         batch_size: texts embedded in one step.
         cache_seconds: how long the vectors of replaced passages stay in the embedding cache.
 
@@ -139,9 +150,11 @@ def land(
         ):
             if collection.id not in vectors:
                 embedder = embedders.of(collection)
+                made = embed(embedder, texts, batch_size)
                 vectors[collection.id] = _Vectors(
-                    embed(embedder, texts, batch_size),
+                    made.rows,
                     embedder.model.spec.fingerprint(embedder.normalize),
+                    made.cache_hits,
                 )
         with collections.settled(connection, namespace) as present:
             wanted = own + embeddable(present)
@@ -161,6 +174,7 @@ def land(
                 written = [
                     _write(connection, each, passages, vectors[each.id], cipher) for each in wanted
                 ]
+                job.add(processed=len(texts), cache_hits=vectors[wanted[0].id].cache_hits)
                 return written[0]
 
 
@@ -224,8 +238,8 @@ def landed(
     }
 
 
-def embed(embedder: Embedder, texts: Sequence[str], batch_size: int) -> NDArray[np.float32]:
-    """The texts' vectors, shape (n_texts, dimensions), made `batch_size` texts at a time.
+def embed(embedder: Embedder, texts: Sequence[str], batch_size: int) -> Embedded:
+    """The texts' vectors, made `batch_size` texts at a time.
 
     Raises:
         UsageError: a text that cannot be embedded.
@@ -233,12 +247,14 @@ def embed(embedder: Embedder, texts: Sequence[str], batch_size: int) -> NDArray[
     """
     spec = embedder.model.spec
     vectors = np.empty((len(texts), spec.dimensions), dtype=np.float32)
+    hits = 0
     for start in range(0, len(texts), batch_size):
         batch = embedder.embed(texts[start : start + batch_size])
         for index, error in batch.failures.items():
             raise UsageError(f"Text {start + index} cannot be embedded with {spec.name}: {error}")
         vectors[start : start + len(batch.vectors)] = batch.vectors
-    return vectors
+        hits += batch.counts.cache_hits
+    return Embedded(vectors, hits)
 
 
 def lock(

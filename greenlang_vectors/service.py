@@ -129,7 +129,7 @@ class BlockingEmbeddingService:
         started = time.perf_counter()
         spec = self._embedder.model.spec
         return EmbeddingResult(
-            embeddings=landing.embed(self._embedder, request.texts, self.config.batch_size),
+            embeddings=landing.embed(self._embedder, request.texts, self.config.batch_size).rows,
             model=spec.name,
             dimensions=spec.dimensions,
             processing_time_ms=round((time.perf_counter() - started) * 1000),

@@ -270,6 +270,7 @@ class Settings(BaseSettings):
     search_log_days: int = Field(
         default=35, gt=0, description="Days that logged searches are kept and tuned by."
     )
+    job_days: int = Field(default=90, gt=0, description="Days that jobs are kept after their end.")
     encryption_key_file: Path | None = Field(
         default=None,
         description="The master key of encrypted namespaces; in the data directory when unset.",

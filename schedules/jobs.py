@@ -10,7 +10,7 @@ from assets.stage import GROUP, explained
 from greenlang_vectors.embedding.cache import PostgresCache
 from greenlang_vectors.quality.comparison import compare
 from greenlang_vectors.settings import Settings
-from greenlang_vectors.store import collections, search_logs, weaviate_shadow_reads
+from greenlang_vectors.store import collections, jobs, search_logs, weaviate_shadow_reads
 from greenlang_vectors.store.database import Database
 from resources.embedding import EmbeddingResource
 from schedules.workloads import workload
@@ -152,6 +152,18 @@ def prune_shadow_reads(
 
 
 @dg.op
+def prune_jobs(
+    context: dg.OpExecutionContext,
+    database: dg.ResourceParam[Database],
+    settings: dg.ResourceParam[Settings],
+) -> None:
+    """Delete embedding jobs that ended longer than GREENLANG_JOB_DAYS ago, or are too many."""
+    with explained(context), database.connection() as connection:
+        deleted = jobs.prune(connection, settings.job_days)
+    context.log.info("Deleted %s jobs that ended %s days ago.", deleted, settings.job_days)
+
+
+@dg.op
 def prune_runs(context: dg.OpExecutionContext) -> None:
     """Delete what Dagster keeps of more than 90 days ago: finished runs with their event logs,
     checks and output, and events that belong to no run."""
@@ -169,8 +181,9 @@ def prune_runs(context: dg.OpExecutionContext) -> None:
 @dg.job(executor_def=dg.in_process_executor)
 def housekeeping() -> None:
     """Delete what nobody needs any more: expired cache entries, old logged searches and shadow
-    reads, old runs."""
+    reads, old jobs, old runs."""
     prune_embedding_cache()
     prune_search_logs()
     prune_shadow_reads()
+    prune_jobs()
     prune_runs()

@@ -28,8 +28,9 @@ def consume_waiting_messages(
     namespace = context.partition_key
     with explained(context), database.connect() as locking, database.connect() as connection:
         topic = topics.topic_of(settings, namespace)
-        sink = Sink(connection, namespace, embedding.embedders(database), settings)
-        stored = topics.consume_waiting(settings, locking, sink, namespace, topic)
+        embedders = embedding.embedders(database)
+        with Sink(connection, namespace, embedders, settings, topic=topic) as sink:
+            stored = topics.consume_waiting(settings, locking, sink, namespace, topic)
         context.add_output_metadata(
             {
                 "topic": topic,

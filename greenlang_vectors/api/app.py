@@ -19,7 +19,7 @@ from greenlang_vectors.api.auth import Authenticator, Gate, KeyRing
 from greenlang_vectors.api.limits import BodyLimit, RateLimiter
 from greenlang_vectors.api.metrics import Metrics
 from greenlang_vectors.api.observe import Observe
-from greenlang_vectors.api.routes import documents, operations, page, registry, search
+from greenlang_vectors.api.routes import documents, jobs, operations, page, registry, search
 from greenlang_vectors.api.service import Parts
 from greenlang_vectors.api.tokens import Tokens
 from greenlang_vectors.embedding.embedders import Embedders, embedders_of
@@ -83,7 +83,7 @@ def create_app(
     app.state.parts = parts
     app.add_exception_handler(HTTPException, problems.handle)
     app.add_exception_handler(RequestValidationError, problems.handle)
-    for router in (search.router, documents.router, registry.router):
+    for router in (search.router, documents.router, jobs.router, registry.router):
         app.include_router(router, dependencies=GUARDED)
     app.include_router(operations.router)
     app.include_router(page.router)

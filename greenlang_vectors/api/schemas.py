@@ -14,6 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 
 from greenlang_vectors.search import filters
 from greenlang_vectors.search.model import Mode, SearchRequest
+from greenlang_vectors.store.jobs import Status
 from greenlang_vectors.store.uploads import State
 
 MAX_TOP_K = 1000
@@ -288,6 +289,34 @@ class Job(BaseModel):
     refused: int = Field(description="Passages the model refused.")
     reason: str | None = Field(description="Why it failed, in one word.")
     message: str | None = Field(description="Why it failed, and what helps.")
+
+
+class EmbeddingJob(BaseModel):
+    """A run of embedding work, or a write of an application (`store.jobs.Job`)."""
+
+    id: UUID
+    namespace: str
+    collection: str | None = Field(description="Whose rows are counted; null where none was there.")
+    source_type: str = Field(
+        description="How the work came: document (the pipeline), import, kafka, sdk, weaviate,"
+        " follow, repair, archive."
+    )
+    source: str | None = Field(description="The file or topic; null unless the key is an admin's.")
+    status: Status
+    source_count: int = Field(description="Passages that were to be stored.")
+    processed_count: int = Field(description="Those of them that are.")
+    failed_count: int = Field(description="Those of them that are dead letters.")
+    cache_hits: int
+    error_message: str | None = Field(description="Null unless the key is an admin's.")
+    started_at: datetime
+    completed_at: datetime | None
+
+
+class EmbeddingJobs(BaseModel):
+    """A page of jobs, the newest first."""
+
+    jobs: list[EmbeddingJob]
+    next: UUID | None = Field(description="`after` for the next page; null for the last.")
 
 
 class Accepted(BaseModel):

@@ -45,15 +45,17 @@ def consume(namespace: str, topic: str | None, until_idle: float | None, as_json
         opened(settings) as database,
         database.connect() as locking,
         database.connect() as connection,
+        Sink(
+            connection, namespace, embedders_of(database, settings), settings, topic=topic
+        ) as sink,
+        topics.opened(settings, locking, namespace, topic) as consumer,
     ):
-        sink = Sink(connection, namespace, embedders_of(database, settings), settings)
-        with topics.opened(settings, locking, namespace, topic) as consumer:
-            last = time.monotonic()
-            while until_idle is None or time.monotonic() - last < until_idle:
-                stored = topics.consume_batch(consumer, sink)
-                if stored.messages:
-                    total += stored
-                    last = time.monotonic()
-                    errors.print(f"{topic}: {stored.said}", soft_wrap=True, highlight=False)
+        last = time.monotonic()
+        while until_idle is None or time.monotonic() - last < until_idle:
+            stored = topics.consume_batch(consumer, sink)
+            if stored.messages:
+                total += stored
+                last = time.monotonic()
+                errors.print(f"{topic}: {stored.said}", soft_wrap=True, highlight=False)
     if as_json:
         print_json({"namespace": namespace, "topic": topic, **asdict(total)})

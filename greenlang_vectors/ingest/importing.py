@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -30,6 +31,7 @@ from greenlang_vectors.store import collections, dead_letters, namespaces
 from greenlang_vectors.store.collections import Collection
 from greenlang_vectors.store.database import Database
 from greenlang_vectors.store.documents import NewVersion
+from greenlang_vectors.store.embedding_jobs import EmbeddingJob, embedding_job
 
 STAGE = "import"
 ORIGIN = "import"
@@ -108,25 +110,36 @@ def import_passages(
         UsageError: the file cannot be read, or its vectors cannot be that model's; what was stored
             before stays.
         ModelUnavailable, EmbeddingFailed: of a collection's model; the same.
+        DatabaseUnavailable: the database cannot be reached, or through a pooler alone.
     """
     with database.connect() as connection:
         namespaces.get(connection, namespace)
-        run = _Import(
-            connection, namespace, file, embedders, model, batch_size, cache_seconds, dry_run
+        opened: AbstractContextManager[EmbeddingJob | None] = (
+            nullcontext()
+            if dry_run
+            else embedding_job(connection, namespace, model, "import", source=str(file.path))
         )
-        progress(0, file.total, file.unit)
-        for place, documents in _batches(run):
-            run.store(documents)
-            progress(place, file.total, file.unit)
-        progress(file.total, file.total, file.unit)
-        if not dry_run:
-            dead_letters.keep_only(connection, namespace, STAGE, run.failed, ending=file.ending)
+        with opened as job:
+            run = _Import(
+                connection, namespace, file, embedders, model, batch_size, cache_seconds, job
+            )
+            progress(0, file.total, file.unit)
+            for place, documents in _batches(run):
+                run.store(documents)
+                progress(place, file.total, file.unit)
+            progress(file.total, file.total, file.unit)
+            if not dry_run:
+                dead_letters.keep_only(connection, namespace, STAGE, run.failed, ending=file.ending)
         run.report.ignored_columns = sorted(file.ignored)
         return run.report
 
 
 class _Import:
-    """One import under way."""
+    """One import under way.
+
+    Args:
+        job: None in a dry run.
+    """
 
     def __init__(
         self,
@@ -137,13 +150,13 @@ class _Import:
         model: str | None,
         batch_size: int,
         cache_seconds: int,
-        dry_run: bool,
+        job: EmbeddingJob | None,
     ) -> None:
         self.file = file
         self.report = ImportReport()
         self.failed: list[str] = []
         self._connection, self._namespace, self._embedders = connection, namespace, embedders
-        self._batch_size, self._cache_seconds, self._dry_run = batch_size, cache_seconds, dry_run
+        self._batch_size, self._cache_seconds, self._job = batch_size, cache_seconds, job
         self._model = model
         self._collection = None if model is None else self._destination(model)
         self._dimensions = None if self._collection is None else self._collection.dimensions
@@ -153,17 +166,22 @@ class _Import:
     def _destination(self, model: str) -> Collection | None:
         """The collection of the model; the first one of a namespace is made where it is that."""
         present = collections.list_all(self._connection, self._namespace)
-        if not present and model == self._embedders.default and not self._dry_run:
+        if not present and model == self._embedders.default and self._job is not None:
             present = self._embedders.collections(self._connection, self._namespace)
         return next((each for each in present if each.model == model), None)
 
     def refuse(self, item: str, error: ItemError) -> None:
         """A row becomes a dead letter."""
+        self._note(item, error)
+        if self._job is not None:
+            self._job.add(source=1, failed=1)
+
+    def _note(self, item: str, error: ItemError) -> None:
         self.report.failed += 1
         self.failed.append(item)
         if len(self.report.problems) < PROBLEMS_SHOWN:
             self.report.problems[item.removesuffix(self.file.ending)] = str(error)
-        if not self._dry_run:
+        if self._job is not None:
             dead_letters.record(self._connection, self._namespace, STAGE, item, error)
 
     def problem(self, row: Row) -> ItemError | None:
@@ -188,23 +206,29 @@ class _Import:
     def store(self, found: Sequence[_Document]) -> None:
         """Land these; one that cannot be is a dead letter of its first row."""
         self.report.documents += len(found)
-        if self._dry_run:
+        if (job := self._job) is None:
             return
         arrivals = {each: _arrival(document, self._model) for each, document in enumerate(found)}
         known = landed(self._connection, self._namespace, [*arrivals.values()], self._model)
         self.report.unchanged += len(known)
         self._compare(found)
-        self.report.written += apart(
-            [
-                (found[each], arrival)
-                for each, arrival in arrivals.items()
-                if arrival.identity(self._namespace) not in known
-            ],
-            self._land,
-            self._refuse_document,
-        )
+        left = [
+            (found[each], arrival)
+            for each, arrival in arrivals.items()
+            if arrival.identity(self._namespace) not in known
+        ]
+        if left:
+            job.add(source=sum(len(arrival.texts) for _, arrival in left))
 
-    def _land(self, arrivals: Sequence[tuple[_Document, Arrival]]) -> int:
+        def refuse(each: tuple[_Document, Arrival], error: UsageError) -> None:
+            document, arrival = each
+            self.report.documents -= 1
+            self._note(document.rows[0].item, ItemError("refused", error.message, error.remedy))
+            job.add(failed=len(arrival.texts))
+
+        self.report.written += apart(left, lambda each: self._land(job, each), refuse)
+
+    def _land(self, job: EmbeddingJob, arrivals: Sequence[tuple[_Document, Arrival]]) -> int:
         return land(
             self._connection,
             self._embedders,
@@ -212,14 +236,11 @@ class _Import:
             [arrival for _, arrival in arrivals],
             origin=ORIGIN,
             extraction_version=FORMAT,
+            job=job,
             supplied=self._supplied([document for document, _ in arrivals]),
             batch_size=self._batch_size,
             cache_seconds=self._cache_seconds,
         )
-
-    def _refuse_document(self, each: tuple[_Document, Arrival], error: UsageError) -> None:
-        self.report.documents -= 1
-        self.refuse(each[0].rows[0].item, ItemError("refused", error.message, error.remedy))
 
     def _compare(self, documents: Sequence[_Document]) -> None:
         """See once that a model of this machine made the vectors, where they are said to be its."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import psycopg
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -26,6 +26,7 @@ from greenlang_vectors.landing import Arrival, apart, land, landed
 from greenlang_vectors.settings import Settings
 from greenlang_vectors.store import dead_letters, namespaces
 from greenlang_vectors.store.documents import SOURCE_TYPE, NewVersion
+from greenlang_vectors.store.embedding_jobs import Burst
 from greenlang_vectors.store.encryption.data_keys import cipher_of
 
 STAGE = "kafka"
@@ -102,10 +103,12 @@ class _Value(BaseModel):
 
 
 class Sink:
-    """Stores messages in a namespace.
+    """Stores messages in a namespace. Each call is a job; as a context manager, all are one until
+    nothing comes (see `Burst`).
 
     Args:
         settings: how large a document and its chunks may be, and which references are followed.
+        topic: that they come from; None where they are dead letters that are replayed.
 
     Raises:
         UnknownNamespace: it is not registered.
@@ -118,10 +121,25 @@ class Sink:
         namespace: str,
         embedders: Embedders,
         settings: Settings,
+        *,
+        topic: str | None = None,
     ) -> None:
         self._connection, self._embedders, self._settings = connection, embedders, settings
         self._namespace = namespaces.get(connection, namespace)
         self._references = _references(settings)
+        self._job = Burst(connection, namespace, "kafka", topic)
+        self._going_on = False
+
+    def __enter__(self) -> Self:
+        self._going_on = True
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._job.close()
+
+    def rest(self) -> None:
+        """No message has come."""
+        self._job.rest()
 
     def store(self, messages: Sequence[Message]) -> Stored:
         """Store these in their order; all is committed when it returns, and repeating it is safe.
@@ -131,6 +149,10 @@ class Sink:
                 some may be stored.
             ModelUnavailable, EmbeddingFailed, KeyUnavailable: nothing is stored.
         """
+        with self._job.bit(going_on=self._going_on):
+            return self._store(messages)
+
+    def _store(self, messages: Sequence[Message]) -> Stored:
         stored = Stored(len(messages))
         last = {_item(message): message for message in messages}
         failed: list[str] = []
@@ -155,11 +177,16 @@ class Sink:
                 refuse(item, error)
         stored.documents = len(arrivals)
         known = landed(self._connection, self._namespace.name, [each for _, each in arrivals])
-        stored.written = apart(
-            [each for each in arrivals if each[1].identity(self._namespace.name) not in known],
-            self._land,
-            lambda each, error: refuse(each[0], _refused(error)),
-        )
+        fresh = [each for each in arrivals if each[1].identity(self._namespace.name) not in known]
+        if fresh or failed:
+            passages = sum(len(arrival.texts) for _, arrival in fresh)
+            self._job.add(source=passages + len(failed), failed=len(failed))
+
+        def refuse_document(each: tuple[str, Arrival], error: UsageError) -> None:
+            refuse(each[0], _refused(error))
+            self._job.add(failed=len(each[1].texts))
+
+        stored.written = apart(fresh, self._land, refuse_document)
         stored.removed = apart(
             removed, self._remove, lambda key, error: refuse(key, _refused(error))
         )
@@ -233,6 +260,7 @@ class Sink:
             [arrival for _, arrival in arrivals],
             origin=ORIGIN,
             extraction_version=EXTRACTION_VERSION,
+            job=self._job,
             batch_size=self._settings.embedding_batch_size,
             cache_seconds=self._settings.embedding_cache_seconds,
         )

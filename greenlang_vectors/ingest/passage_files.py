@@ -99,6 +99,7 @@ class PassageFile:
         path: it ends with .jsonl or .parquet.
 
     Attributes:
+        path: it, from the root on.
         ending: with which the name of each of its rows ends.
         total, unit: how long it is, for progress.
         ignored: columns that mean nothing here, as far as it was read.
@@ -108,13 +109,13 @@ class PassageFile:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path.resolve()
-        if not self._path.is_file() or path.suffix not in {".jsonl", ".parquet"}:
+        self.path = path.resolve()
+        if not self.path.is_file() or path.suffix not in {".jsonl", ".parquet"}:
             raise UsageError(f"{str(path)!r} is no file of passages.", "Give a .jsonl or .parquet.")
-        self.ending = f" of {self._path}"
+        self.ending = f" of {self.path}"
         self.ignored: set[str] = set()
         if path.suffix == ".jsonl":
-            self.total, self.unit = self._path.stat().st_size // 1024, "KiB"
+            self.total, self.unit = self.path.stat().st_size // 1024, "KiB"
         else:
             with self._readable(), self._parquet() as file:
                 self.total, self.unit = file.metadata.num_rows, "rows"
@@ -130,7 +131,7 @@ class PassageFile:
 
     def _lines(self) -> Iterator[Row]:
         read = 0
-        with self._path.open("rb") as file:
+        with self.path.open("rb") as file:
             number = 0
             while line := file.readline(LONGEST_LINE + 1):
                 number += 1
@@ -185,7 +186,7 @@ class PassageFile:
     def _parquet(self) -> Any:  # noqa: ANN401 - pyarrow carries no types
         import pyarrow.parquet as pq  # noqa: PLC0415 - loads slowly
 
-        return pq.ParquetFile(self._path)
+        return pq.ParquetFile(self.path)
 
     @contextmanager
     def _readable(self) -> Iterator[None]:
@@ -195,7 +196,7 @@ class PassageFile:
             yield
         except (OSError, pa.ArrowException) as error:
             raise UsageError(
-                f"{str(self._path)!r} cannot be read: {' '.join(str(error).split()).rstrip('.')}.",
+                f"{str(self.path)!r} cannot be read: {' '.join(str(error).split()).rstrip('.')}.",
                 "What came before is stored; mend the file and import it again.",
             ) from error
 

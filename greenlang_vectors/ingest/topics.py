@@ -128,6 +128,7 @@ def consume_batch(
         logger.warning("The last batch took too long: the group is joined again.")
     found = [each for each in found if (each.topic(), each.partition()) in own and not each.error()]
     if not found:
+        sink.rest()
         return Stored()
     stored = sink.store(
         [

@@ -40,7 +40,7 @@ def compare(embedder: Embedder, texts: Sequence[str], rows: NDArray[np.float32])
     Raises:
         UsageError: they are not.
     """
-    made = embed(embedder, texts[:COMPARED], COMPARED)
+    made = embed(embedder, texts[:COMPARED], COMPARED).rows
     given = rows[:COMPARED]
     if made.shape == given.shape:
         norms = np.linalg.norm(made, axis=1) * np.linalg.norm(given, axis=1)

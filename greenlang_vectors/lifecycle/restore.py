@@ -19,6 +19,7 @@ from greenlang_vectors.progress import Progress, silent
 from greenlang_vectors.store import archived, archives, namespaces, writing
 from greenlang_vectors.store.archived import StoredRow
 from greenlang_vectors.store.database import Database
+from greenlang_vectors.store.embedding_jobs import embedding_job
 from greenlang_vectors.store.leaves import Leaf, ensure_leaf
 from greenlang_vectors.store.locks import exclusive
 from greenlang_vectors.store.writing import EmbeddingRow
@@ -67,12 +68,18 @@ def restore(
             archives.finish(connection, namespace, archive_id)
             outcomes: Counter[str] = Counter()
             done = 0
-            for part in manifest.parts:
-                for page in rows_of(location, manifest, part):
-                    for fingerprint, rows in _by_fingerprint(page).items():
-                        outcomes += _write(connection, leaf, archive_id, rows, fingerprint)
-                    done += len(page)
-                    progress(done, manifest.rows, "rows")
+            with embedding_job(
+                connection, namespace, leaf.model, "archive", source=archive_id
+            ) as job:
+                for part in manifest.parts:
+                    for page in rows_of(location, manifest, part):
+                        for fingerprint, rows in _by_fingerprint(page).items():
+                            states = _write(connection, leaf, archive_id, rows, fingerprint)
+                            restored, refused = states["restored"], states["refused"]
+                            job.add(source=restored + refused, processed=restored, failed=refused)
+                            outcomes += states
+                        done += len(page)
+                        progress(done, manifest.rows, "rows")
     return RestoreReport(
         archive=archive_id,
         namespace=namespace,

@@ -37,9 +37,9 @@ from greenlang_vectors.store import (
     weaviate_removal,
 )
 from greenlang_vectors.store.database import Database
+from greenlang_vectors.store.embedding_jobs import EmbeddingJob, embedding_job
 from greenlang_vectors.store.locks import exclusive
 from greenlang_vectors.store.namespaces import partition
-from greenlang_vectors.store.records import EmbeddingJob, embedding_job
 from greenlang_vectors.store.weaviate_rows import Landed, Rows, language_of_rows
 
 STAGE = "backfill"
@@ -189,7 +189,7 @@ class _Work:
         )
         self._progress = progress
         self._landed = Landed()
-        self._read = self._failed = self._swept = 0
+        self._read = self._swept = 0
 
     def run(self) -> BackfillReport:
         """Carry over all that is left, then tell the planner and seal the archive."""
@@ -200,9 +200,10 @@ class _Work:
                 jobs.enter_context(
                     embedding_job(
                         connection,
-                        target.leaf,
-                        self._plan.source_type,
-                        self._total - self._done_before,
+                        namespace,
+                        target.leaf.model,
+                        "weaviate",
+                        source_count=self._total - self._done_before,
                     )
                 )
                 for target in self._rows.targets
@@ -278,6 +279,8 @@ class _Work:
                 if error := landed.failures.get(each.id):
                     item = item_of(each.tenant, each.id)
                     dead_letters.record(connection, namespace, STAGE, item, error)
+            for job in jobs:
+                job.add(processed=landed.written, failed=len(landed.failures))
 
         failures = {key: error for page in batch for key, error in page.failures.items()}
         landed = self._rows.land(connection, passages, failures=failures, also=also)
@@ -286,9 +289,6 @@ class _Work:
             self._swept += weaviate_removal.sweep(connection, namespace, documents)
         self._landed.written += landed.written
         self._landed.left_alone += landed.left_alone
-        self._failed += len(landed.failures)
         self._read += len(objects)
-        for job in jobs:
-            job.advance(self._landed.written, self._failed)
         done = self._done_before + self._read
         self._progress(done, max(done, self._total), "objects")

@@ -36,8 +36,9 @@ from greenlang_vectors.store import (
     weaviate_removal,
 )
 from greenlang_vectors.store.database import Database
+from greenlang_vectors.store.embedding_jobs import Burst
 from greenlang_vectors.store.locks import exclusive
-from greenlang_vectors.store.weaviate_rows import Rows
+from greenlang_vectors.store.weaviate_rows import Landed, Rows
 
 STAGE = "follow"
 
@@ -127,11 +128,16 @@ class _Sweep:
         language = destinations.language_of(connection, self._namespace, plan)
         self._rows = Rows(self._namespace, targets, language)
         self._titles = Titles(connection, peer, plan, self._namespace)
+        self._job = Burst(connection, self._namespace, "follow")
         self._failures: dict[str, ItemError] = {}
         self._oldest_ms: int | None = None
 
     def run(self, allow_empty: bool, progress: Progress) -> None:
         """Every tenant of the plan, and those that are here and gone there."""
+        with self._job.bit(going_on=False):
+            self._run(allow_empty, progress)
+
+    def _run(self, allow_empty: bool, progress: Progress) -> None:
         wanted = self._plan.tenants
         there = self._peer.tenants(self._collection)
         here = weaviate_carried.tenants(self._connection, self._namespace)
@@ -200,12 +206,15 @@ class _Sweep:
                 "Number the passages of each source, in Weaviate.",
             )
         titles = self._titles.settled(tenant, [each.object_id for each in passages], passages)
+
+        def also(landed: Landed) -> None:
+            weaviate_carried.retitle(self._connection, self._namespace, titles)
+            if landed.written:
+                lost = len(landed.failures)
+                self._job.add(source=landed.written + lost, processed=landed.written, failed=lost)
+
         landed = self._rows.land(
-            self._connection,
-            passages,
-            replace=True,
-            failures=failures,
-            also=lambda _: weaviate_carried.retitle(self._connection, self._namespace, titles),
+            self._connection, passages, replace=True, failures=failures, also=also
         )
         self._failures |= {
             item_of(tenant, identity): error for identity, error in landed.failures.items()

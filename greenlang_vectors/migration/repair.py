@@ -34,9 +34,10 @@ from greenlang_vectors.store import (
     weaviate_verifications,
 )
 from greenlang_vectors.store.database import Database
+from greenlang_vectors.store.embedding_jobs import Burst
 from greenlang_vectors.store.locks import exclusive
 from greenlang_vectors.store.weaviate_outbox import Noted
-from greenlang_vectors.store.weaviate_rows import Rows
+from greenlang_vectors.store.weaviate_rows import Landed, Rows
 from greenlang_vectors.store.weaviate_verifications import OpenDifference
 
 Kept = dict[UUID, str]
@@ -118,6 +119,7 @@ class _Work:
         self._connection, self._sides, self._done = connection, sides, done
         self._namespace, self._plan = done.namespace, sides.plan
         self._judge = Judge(connection, sides)
+        self._job = Burst(connection, self._namespace, "repair")
         self.documents: set[UUID] = set()
         language = destinations.language_of(connection, done.namespace, sides.plan)
         self._rows = Rows(done.namespace, sides.targets, language)
@@ -126,6 +128,10 @@ class _Work:
 
     def run(self, known: Sequence[OpenDifference], progress: Progress) -> None:
         """Mend tenant by tenant, some hundred objects at a time."""
+        with self._job.bit(going_on=False):
+            self._run(known, progress)
+
+    def _run(self, known: Sequence[OpenDifference], progress: Progress) -> None:
         by_tenant: defaultdict[str, list[UUID]] = defaultdict(list)
         for each in known:
             by_tenant[each.tenant].append(each.object_id)
@@ -249,9 +255,14 @@ class _Work:
     def _land(self, wrong: Mapping[UUID, Pair]) -> Kept:
         """Let objects of Weaviate land in the place of what was carried over of them before."""
         passages = [pair.passage for pair in wrong.values() if pair.passage is not None]
-        landed = self._rows.land(self._connection, passages, replace=True)
+        landed = self._rows.land(self._connection, passages, replace=True, also=self._count)
         kept = {
             each.object_id: "An application or a source wrote its document here, which stays."
             for each in passages
         }
         return kept | {each: str(error) for each, error in landed.failures.items()}
+
+    def _count(self, landed: Landed) -> None:
+        lost = len(landed.failures)
+        if landed.written or lost:
+            self._job.add(source=landed.written + lost, processed=landed.written, failed=lost)

@@ -78,7 +78,8 @@ _JOBS = """
     SELECT n.name, count(*) FILTER (WHERE j.status = 'running'),
            coalesce(sum(j.processed_count + j.failed_count)
                     FILTER (WHERE j.status = 'running'), 0),
-           coalesce(sum(j.cache_hits), 0), coalesce(sum(j.processed_count), 0)
+           n.pruned_job_cache_hits + coalesce(sum(j.cache_hits), 0),
+           n.pruned_job_chunks + coalesce(sum(j.processed_count), 0)
     FROM namespaces n LEFT JOIN embedding_jobs j ON j.namespace = n.name
     GROUP BY n.name
 """

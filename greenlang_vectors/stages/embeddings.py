@@ -26,10 +26,9 @@ from greenlang_vectors.store import (
 )
 from greenlang_vectors.store.collections import Collection
 from greenlang_vectors.store.database import Database
-from greenlang_vectors.store.documents import SOURCE_TYPE
+from greenlang_vectors.store.embedding_jobs import embedding_job
 from greenlang_vectors.store.encryption.data_keys import cipher_of
 from greenlang_vectors.store.locks import exclusive
-from greenlang_vectors.store.records import embedding_job
 
 STAGE = "embeddings"
 
@@ -163,9 +162,11 @@ def _fill(
     while (pending := embeddings.plan_work(connection, leaf, fingerprint, only)) > len(failed):
         asked += pending - len(failed)
         failed = []
-        done = hits = 0
+        done = 0
         progress(0, pending, "chunks")
-        with embedding_job(connection, leaf, SOURCE_TYPE, pending) as job:
+        with embedding_job(
+            connection, namespace, leaf.model, "document", source_count=pending
+        ) as job:
             for after in range(0, pending, batch_size):
                 chunks = embeddings.pending(connection, leaf, after, batch_size, cipher)
                 batch = embedder.embed([chunk.content for chunk in chunks])
@@ -185,7 +186,8 @@ def _fill(
                     )
                 done += stored.written
                 refused = {good[i]: error for i, error in stored.failures.items()}
-                for index, error in (unusable | refused).items():
+                lost = unusable | refused
+                for index, error in lost.items():
                     item = completeness.dead_letter_item(
                         leaf, chunks[index].document_id, chunks[index].chunk_index
                     )
@@ -193,8 +195,9 @@ def _fill(
                     failed.append(item)
                 counts += batch.counts
                 tokens += sum(chunks[i].token_count for i in batch.made)
-                hits += batch.counts.cache_hits
-                job.advance(done, len(failed), hits)
+                job.add(
+                    processed=stored.written, failed=len(lost), cache_hits=batch.counts.cache_hits
+                )
                 progress(min(after + batch_size, pending), pending, "chunks")
             if len(failed) == pending and not leaves.count(connection, leaf):
                 raise EmbeddingFailed(

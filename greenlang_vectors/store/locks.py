@@ -16,12 +16,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 import psycopg
+from psycopg import sql
 
 from greenlang_vectors.errors import DatabaseUnavailable
 
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.2
+
+HELD = sql.SQL(
+    """
+    SELECT (classid::bigint << 32) | objid::bigint FROM pg_locks
+    WHERE locktype = 'advisory' AND objsubid = 1 AND granted
+      AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    """
+)
+"""The locks of this database that somebody holds, each as `hashtextextended(named(…), 0)`."""
 
 
 @contextmanager
@@ -36,7 +46,7 @@ def exclusive(connection: psycopg.Connection, *name: str, wait: bool = True) -> 
     Raises:
         DatabaseUnavailable: the connection leads through a pooler.
     """
-    key = _key(name)
+    key = named(*name)
     waited = False
     while not _try(connection, key):
         if not wait:
@@ -55,28 +65,13 @@ def exclusive(connection: psycopg.Connection, *name: str, wait: bool = True) -> 
     _release(connection, key)
 
 
-def held(connection: psycopg.Connection, *name: str) -> bool:
-    """Whether anybody holds the lock of this name; taking it is not tried."""
-    row = connection.execute(
-        """
-        SELECT EXISTS (
-            SELECT FROM pg_locks
-            WHERE locktype = 'advisory' AND objsubid = 1 AND granted
-              AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-              AND (classid::bigint << 32) | objid::bigint = hashtextextended(%s, 0))
-        """,
-        [_key(name)],
-    ).fetchone()
-    return row == (True,)
-
-
 @contextmanager
 def exclusive_transaction(connection: psycopg.Connection, *name: str) -> Iterator[None]:
     """A transaction that holds the lock of this name, waiting as long as needed."""
     while True:
         with connection.transaction():
             row = connection.execute(
-                "SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0))", [_key(name)]
+                "SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0))", [named(*name)]
             ).fetchone()
             if row == (True,):
                 yield
@@ -84,13 +79,14 @@ def exclusive_transaction(connection: psycopg.Connection, *name: str) -> Iterato
         time.sleep(POLL_SECONDS)
 
 
+def named(*name: str) -> str:
+    """The text whose hash is the lock of this name."""
+    return "/".join(("greenlang", *name))
+
+
 def _release(connection: psycopg.Connection, key: str) -> None:
     if not connection.closed:
         connection.execute("SELECT pg_advisory_unlock(hashtextextended(%s, 0))", [key])
-
-
-def _key(name: tuple[str, ...]) -> str:
-    return "/".join(("greenlang", *name))
 
 
 def _try(connection: psycopg.Connection, key: str) -> bool:

@@ -1,81 +1,17 @@
-"""What the stages did and found, kept for `status`: jobs, search quality, check results."""
+"""What the stages found, kept for `status`: search quality, check results."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from operator import itemgetter
 from typing import cast
-from uuid import UUID
 
 import psycopg
 from psycopg.types.json import Jsonb
 
 from greenlang_vectors.documents.model import JSON
 from greenlang_vectors.store.leaves import Leaf
-
-
-class EmbeddingJob:
-    """One run of embedding work (PRD 6.2 embedding_jobs), its counts kept as it goes."""
-
-    def __init__(self, connection: psycopg.Connection, namespace: str, identity: UUID) -> None:
-        self._connection = connection
-        self._key = (namespace, identity)
-
-    def advance(self, processed: int, failed: int, cache_hits: int = 0) -> None:
-        """Note how many chunks are done, how many failed, and what the cache held, so far."""
-        self._connection.execute(
-            """
-            UPDATE embedding_jobs
-            SET processed_count = %s, failed_count = %s, cache_hits = %s
-            WHERE (namespace, id) = (%s, %s)
-            """,
-            [processed, failed, cache_hits, *self._key],
-        )
-
-    def finish(self, status: str, error: str | None = None) -> None:
-        """Close the job."""
-        self._connection.execute(
-            """
-            UPDATE embedding_jobs SET status = %s, error_message = %s, completed_at = now()
-            WHERE (namespace, id) = (%s, %s)
-            """,
-            [status, error, *self._key],
-        )
-
-
-@contextmanager
-def embedding_job(
-    connection: psycopg.Connection, leaf: Leaf, source_type: str, source_count: int
-) -> Iterator[EmbeddingJob]:
-    """Open a job for the body and close it with how the body ended.
-
-    The caller holds the namespace's lock: jobs still running then were killed, and are marked so.
-    """
-    connection.execute(
-        """
-        UPDATE embedding_jobs SET status = 'interrupted', completed_at = now()
-        WHERE namespace = %s AND collection_id = %s AND status = 'running'
-        """,
-        [leaf.namespace, leaf.collection_id],
-    )
-    row = connection.execute(
-        """
-        INSERT INTO embedding_jobs (namespace, collection_id, source_type, source_count)
-        VALUES (%s, %s, %s, %s) RETURNING id
-        """,
-        [leaf.namespace, leaf.collection_id, source_type, source_count],
-    ).fetchone()
-    job = EmbeddingJob(connection, leaf.namespace, cast("tuple[UUID]", row)[0])
-    try:
-        yield job
-    except Exception as error:
-        if not connection.closed:
-            job.finish("failed", str(error))
-        raise
-    job.finish("succeeded")
 
 
 @dataclass(frozen=True, slots=True)

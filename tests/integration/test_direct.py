@@ -22,7 +22,7 @@ from greenlang_vectors.landing import SuppliedVectors
 from greenlang_vectors.service import EmbeddingService
 from greenlang_vectors.settings import Settings, get_settings
 from greenlang_vectors.stages.embeddings import fill_collection
-from greenlang_vectors.store import namespaces
+from greenlang_vectors.store import jobs, namespaces
 from greenlang_vectors.store.database import Database
 from greenlang_vectors.store.encryption import administration
 from greenlang_vectors.store.index_settings import IndexSettings
@@ -153,6 +153,14 @@ def test_a_refused_text_leaves_everything_as_it_was(space: Space) -> None:
         space.put(DirectDocument("a", ["new"]), DirectDocument("b", ["long " * 600]))
     assert space.rows()["toy-16"] == ["kept"]
     assert space.get("b") == []
+    refused, stored = jobs.newest(space.connection, [space.namespace], most=9)
+    assert (stored.status, stored.source_type, stored.collection) == (
+        *("succeeded", "sdk"),
+        f"{space.namespace}/toy-16",
+    )
+    assert (stored.source_count, stored.processed_count, stored.failed_count) == (1, 1, 0)
+    assert (refused.status, refused.source_count, refused.failed_count) == ("failed", 2, 2)
+    assert "cannot be embedded" in str(refused.error_message)
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,7 @@ CALLS: dict[str, Call] = {
     "read": lambda c, n: c.get(f"/v1/documents/{n}/cement.txt"),
     "read what is not there": lambda c, n: c.get(f"/v1/documents/{n}/nothing.txt"),
     "read text": lambda c, n: c.get(f"/v1/documents/{n}/page.html", params={"form": "text"}),
+    "jobs": lambda c, n: c.get("/v1/embedding-jobs", params={"namespace": n}),
     "delete": lambda c, n: c.delete(f"/v1/documents/{n}/cement.txt"),
     "delete of an application": lambda c, n: c.delete(
         f"/v1/documents/{n}/x", params={"source_type": "note"}

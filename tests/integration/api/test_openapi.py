@@ -35,6 +35,7 @@ OPERATIONS = [
     *("POST /v1/search", "POST /v1/search/hybrid", "POST /v1/embeddings", "POST /v1/documents"),
     *("GET /v1/documents/{namespace}/{key}", "DELETE /v1/documents/{namespace}/{key}"),
     *("GET /v1/jobs/{job}", "GET /v1/namespaces", "GET /v1/collections"),
+    *("GET /v1/embedding-jobs", "GET /v1/embedding-jobs/{job}"),
     *("GET /healthz", "GET /readyz", "GET /metrics"),
 ]
 

@@ -202,9 +202,14 @@ def test_housekeeping_deletes_what_nobody_needs(
             assert search_logs.write(connection, [search]) == 1
             compared = ShadowRead("csrd", days, False, read_at=now - timedelta(days=days))
             assert weaviate_shadow_reads.write(connection, [compared]) == 1
+            connection.execute(
+                "INSERT INTO embedding_jobs (namespace, source_type, status, completed_at)"
+                " VALUES ('csrd', 'sdk', 'succeeded', %s)",
+                [now - timedelta(days=days)],
+            )
     result = housekeeping.execute_in_process(
         instance=instance,
-        resources={"database": fresh, "settings": Settings(search_log_days=7)},
+        resources={"database": fresh, "settings": Settings(search_log_days=7, job_days=7)},
         run_config=QUIET,
     )
     assert result.success
@@ -212,6 +217,8 @@ def test_housekeeping_deletes_what_nobody_needs(
         left = connection.execute("SELECT fingerprint FROM embedding_cache").fetchall()
         logged = connection.execute("SELECT result_count FROM vector_search_logs").fetchall()
         compared_left = connection.execute("SELECT share FROM weaviate_shadow_reads").fetchall()
+        jobs_left = connection.execute("SELECT count(*) FROM embedding_jobs").fetchall()
     assert logged == compared_left == [(2,)]
+    assert jobs_left == [(1,)]
     assert left == [("alive",)]
     assert {run.run_id for run in instance.get_runs()} == {"new", result.run_id}

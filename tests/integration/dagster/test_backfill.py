@@ -223,6 +223,7 @@ def test_a_backfill_is_a_run_for_each_namespace_with_its_own_check_results(
         assert judged(instance, run) == {
             *((check, name, True) for check in own),
             ("every_namespace_refreshed", None, True),
+            ("no_job_is_stuck", None, True),
         }
     for key in EVERYTHING:
         assert set(FILLED) <= instance.get_materialized_partitions(key)

@@ -74,6 +74,10 @@ def run(
                 "UPDATE namespaces SET created_at = %s WHERE name = %s",
                 [NOW - timedelta(days=days), name],
             )
+        connection.execute(  # as a process that was killed leaves it
+            "INSERT INTO embedding_jobs (namespace, source_type, source)"
+            " VALUES ('forgotten', 'kafka', 'acts')"
+        )
         search_logs.write(
             connection,
             [
@@ -153,6 +157,27 @@ def test_a_dead_letter_says_what_to_do_and_what_tries_it_again(shown: Shown) -> 
     assert " Run `greenlang-vectors dead-letters replay " in str(letter["what to do"])
     assert str(letter["failed"]).startswith("1×, last 20")
     assert [column.name for column in table.schema.columns] == list(letter)
+
+
+def test_jobs_are_shown_with_what_killed_ones_left(
+    run: dg.ExecuteInProcessResult, shown: Shown
+) -> None:
+    table = shown["embeddings"]["jobs"]
+    assert isinstance(table, dg.TableMetadataValue)
+    [job] = [record.data for record in table.records]
+    assert (job["collection"], job["from"], job["status"]) == (
+        f"csrd/{shown['embeddings']['model'].value}",
+        *("document", "succeeded"),
+    )
+    assert job["passages"] == job["stored"] == str(shown["embeddings"]["written"].value)
+    [check] = [
+        each for each in run.get_asset_check_evaluations() if each.check_name == "no_job_is_stuck"
+    ]
+    assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert check.description == (
+        "Killed and left: 1. What goes on: greenlang-vectors consume forgotten --topic acts."
+    )
+    assert check.metadata["stuck"].value == 1
 
 
 def test_a_namespace_that_nobody_runs_is_told_in_the_run_of_another(

@@ -13,8 +13,9 @@ from psycopg import sql
 
 from greenlang_vectors.monitoring import exporter as exporter_module
 from greenlang_vectors.monitoring.exporter import SCRAPE_SECONDS, Exporter
-from greenlang_vectors.store import embedded, leaves, namespaces, records, roles
+from greenlang_vectors.store import embedded, leaves, namespaces, roles
 from greenlang_vectors.store.database import Database
+from greenlang_vectors.store.embedding_jobs import embedding_job
 from greenlang_vectors.store.leaves import Leaf
 
 from ...replication import until
@@ -133,9 +134,9 @@ def test_a_job_that_runs_is_told_with_what_the_cache_spared_it(
     before = scrape()["pgvector_embedding_cache_hits_total"][name]
     with (
         database.connect() as connection,
-        records.embedding_job(connection, filled, "document", 9) as job,
+        embedding_job(connection, filled.namespace, filled.model, "document") as job,
     ):
-        job.advance(5, 1, 2)
+        job.add(processed=5, failed=1, cache_hits=2)
         during = scrape()
         assert during["pgvector_jobs_running"][name] == 1
         assert during["pgvector_jobs_worked_through"][name] == 6

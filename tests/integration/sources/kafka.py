@@ -13,7 +13,7 @@ from greenlang_vectors.embedding.embedders import Embedders
 from greenlang_vectors.ingest.messages import Sink, Stored
 from greenlang_vectors.ingest.topics import consume_batch
 from greenlang_vectors.settings import Settings
-from greenlang_vectors.store import dead_letters, namespaces
+from greenlang_vectors.store import dead_letters, jobs, namespaces
 
 SECONDS = 20
 
@@ -66,7 +66,7 @@ class Topic:
 
     @property
     def sink(self) -> Sink:
-        return Sink(self.connection, self.namespace, self.toys, self.settings)
+        return Sink(self.connection, self.namespace, self.toys, self.settings, topic=self.name)
 
     def consume(self, expected: int) -> Stored:
         """What a new consumer does with the messages that are not committed."""
@@ -106,6 +106,14 @@ class Topic:
         assert len({key for key, *_ in found}) == len(found)
         assert {origin for *_, origin, _ in found} <= {"kafka"}
         return {key: (content, metadata) for key, content, metadata, *_ in found}
+
+    @property
+    def jobs(self) -> list[tuple[str, str | None, int, int, int]]:
+        """Of each job: how it ended, its topic, and what was to be stored, was, and was not."""
+        return [
+            (job.status, job.source, job.source_count, job.processed_count, job.failed_count)
+            for job in jobs.newest(self.connection, [self.namespace], most=100)
+        ]
 
     @property
     def letters(self) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,10 +24,11 @@ from greenlang_vectors.ingest.passage_files import PassageFile
 from greenlang_vectors.settings import get_settings
 from greenlang_vectors.stages.embeddings import fill_collection
 from greenlang_vectors.store import collections, dead_letters, namespaces
+from greenlang_vectors.store import jobs as store_jobs
 from greenlang_vectors.store.database import Database
 from greenlang_vectors.store.encryption import administration
 from greenlang_vectors.store.index_settings import IndexSettings
-from tests.integration.conftest import Cli, ToyModel
+from tests.integration.conftest import Cli, Launch, ToyModel
 
 pytestmark = pytest.mark.integration
 
@@ -103,12 +105,31 @@ def letters(database: Database, namespace: str) -> Callable[[], dict[str, str]]:
     return look
 
 
+@pytest.fixture
+def jobs(database: Database, namespace: str) -> Callable[[], list[tuple[Any, ...]]]:
+    """Of each job: its collection, how it ended, what was to be stored, was, and was not."""
+
+    def look() -> list[tuple[Any, ...]]:
+        with database.connect() as connection:
+            return [
+                (
+                    (job.collection or "").partition("/")[2],
+                    *(job.status, job.source_count, job.processed_count, job.failed_count),
+                )
+                for job in store_jobs.newest(connection, [namespace], most=100)
+                if job.source_type == "import"
+            ]
+
+    return look
+
+
 def test_passages_are_stored_with_all_that_is_said_of_them_and_only_once(
     load: Callable[..., ImportReport],
     seen: Callable[..., Any],
     database: Database,
     toys: Embedders,
     namespace: str,
+    jobs: Callable[[], Rows],
 ) -> None:
     rows: Rows = [
         row("act", "It binds.", metadata={"article": "1"}, heading_path=["I", "1"], page=3),
@@ -129,6 +150,7 @@ def test_passages_are_stored_with_all_that_is_said_of_them_and_only_once(
     rows[1]["content"] = "It ends in 2030."
     changed = load(rows)
     assert (changed.unchanged, changed.documents, changed.written) == (1, 2, 1)
+    assert jobs() == [("toy-16", "succeeded", n, n, 0) for n in (2, 0, 3)]
     with database.connect() as connection:
         toys.create(connection, namespace, "toy-24", IndexSettings())
         beside = f"{namespace}/toy-24"
@@ -144,6 +166,7 @@ def test_bad_rows_are_dead_letters_by_their_line_until_they_are_mended(
     load: Callable[..., ImportReport],
     seen: Callable[..., Any],
     letters: Callable[[], dict[str, str]],
+    jobs: Callable[[], Rows],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(passage_files, "LONGEST_LINE", 300)
@@ -176,6 +199,7 @@ def test_bad_rows_are_dead_letters_by_their_line_until_they_are_mended(
         "line 17": "scattered",
     }
     assert (report.rows, report.failed, len(report.problems)) == (16, 14, 14)
+    assert jobs() == [(MODEL, "succeeded", 16, 2, 14)]
     mended = [row("a", "one", **good), row("a", "two", **good), row("b", "ten", **good)]
     assert (load(mended, model=MODEL).failed, letters()) == (0, {})
 
@@ -247,6 +271,7 @@ def test_what_cannot_be_embedded_or_is_a_sources_own_fails_alone(
     add_document: Callable[..., Any],
     database: Database,
     namespace: str,
+    jobs: Callable[[], Rows],
 ) -> None:
     with database.connect() as connection:
         add_document(connection, namespace, "theirs", ["It is delivered."])
@@ -257,11 +282,13 @@ def test_what_cannot_be_embedded_or_is_a_sources_own_fails_alone(
     assert (report.documents, report.written, report.failed) == (4, 4, 2)
     assert letters() == {"line 2": "refused", "line 5": "refused"}
     assert {each[0] for each in seen()} == {"d0", "d2", "d3", "d5"}
+    assert jobs() == [("toy-16", "succeeded", 6, 4, 2)]
 
 
 def test_an_import_that_stops_is_repeated_and_does_what_is_left(
     load: Callable[..., ImportReport],
     seen: Callable[..., Any],
+    jobs: Callable[[], Rows],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(importing, "BATCH_PASSAGES", 3)
@@ -281,6 +308,38 @@ def test_an_import_that_stops_is_repeated_and_does_what_is_left(
     report = load(rows)
     assert (report.unchanged, report.written, len(seen())) == (3, 7, 10)
     assert calls == [3, 3, 3, 3, 1]
+    assert jobs() == [("toy-16", "succeeded", 7, 7, 0), ("toy-16", "failed", 6, 3, 0)]
+
+
+@pytest.mark.faults
+def test_an_import_that_is_killed_is_stuck_until_it_is_repeated(
+    load: Callable[..., ImportReport],
+    jobs: Callable[[], Rows],
+    launch: Launch,
+    database: Database,
+    namespace: str,
+    tmp_path: Path,
+) -> None:
+    rows: Rows = [row(f"d{n // 10}", f"Duty {n}.", embedding=[1, n, 0, 0]) for n in range(3000)]
+    file = tmp_path / "passages.jsonl"
+    file.write_text("\n".join(map(json.dumps, rows)))
+    started = launch(database.url, "import", str(file), "--namespace", namespace, "--model", MODEL)
+    until = time.monotonic() + 60
+    while not any(stored for *_, stored, _ in jobs()):
+        assert (started.poll(), time.monotonic() < until) == (None, True)
+        time.sleep(0.02)
+    started.kill()
+    started.wait()
+    while jobs()[0][1] == "running":  # until the server sees that the client has gone
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    [(_, status, _, stored, failed)] = jobs()
+    assert (status, 0 < stored < 3000, failed) == ("stuck", True, 0)
+    report = load(file, model=MODEL)
+    assert (report.written, report.unchanged) == (3000 - stored, stored / 10)
+    (_, ended, *counted), (_, before, *_) = jobs()
+    assert (ended, before) == ("succeeded", "interrupted")
+    assert counted == [3000 - stored, 3000 - stored, 0]
 
 
 def test_an_encrypted_namespace_keeps_passages_sealed(
@@ -312,7 +371,7 @@ def test_an_encrypted_namespace_keeps_passages_sealed(
 
 
 def test_the_command_checks_without_storing_and_says_what_is_wrong(
-    cli: Cli, tmp_path: Path, namespace: str, database: Database
+    cli: Cli, tmp_path: Path, namespace: str, database: Database, jobs: Callable[[], Rows]
 ) -> None:
     file = tmp_path / "p.jsonl"
     file.write_text(json.dumps(row("a", "one")) + "\n{}\n")
@@ -322,6 +381,7 @@ def test_the_command_checks_without_storing_and_says_what_is_wrong(
     assert "line 2: " in done.said
     with database.connect() as connection:
         assert dead_letters.list_all(connection, namespace) == []
+    assert jobs() == []
     wrong = cli("import", str(tmp_path / "no.jsonl"), "--namespace", namespace)
     assert (wrong.code, "no.jsonl" in wrong.said) == (2, True)
     assert cli("import", str(file), "--namespace", "nowhere").code == 2

@@ -15,8 +15,8 @@ pytest.importorskip("confluent_kafka", reason="needs the extra kafka")
 from confluent_kafka import KafkaError, TopicPartition
 
 from greenlang_vectors.embedding.embedders import Embedders
-from greenlang_vectors.errors import SourceUnavailable, UsageError
-from greenlang_vectors.ingest import topics
+from greenlang_vectors.errors import EmbeddingFailed, SourceUnavailable, UsageError
+from greenlang_vectors.ingest import messages, topics
 from greenlang_vectors.ingest.messages import Sink, Stored
 from greenlang_vectors.ingest.topics import TopicUnavailable, consume_batch
 from greenlang_vectors.settings import Settings
@@ -63,6 +63,7 @@ def test_messages_become_documents_and_the_last_of_a_key_counts(topic: Topic) ->
     assert topic.consume(2) == Stored(2, documents=1, written=1, removed=1)
     assert topic.rows == {"faq": ("Ask again.", {})}
     assert topic.committed == 7
+    assert topic.jobs == [("succeeded", topic.name, 1, 1, 0), ("succeeded", topic.name, 2, 2, 0)]
 
 
 def test_poison_is_kept_as_it_came_and_holds_up_no_other(
@@ -87,6 +88,7 @@ def test_poison_is_kept_as_it_came_and_holds_up_no_other(
     assert (stored.documents, stored.written, stored.failed) == (1, 1, 12)
     assert topic.committed == 14
     assert set(topic.rows) == {"good"}
+    assert topic.jobs == [("succeeded", topic.name, 13, 1, 12)]
     letters = topic.letters
     assert {key for key in letters if not key.startswith(topic.name)} == set(poison)
     assert (letters["theirs"], letters["outside"], letters["blank"]) == (
@@ -132,6 +134,24 @@ def test_a_batch_that_comes_again_is_not_embedded_again(
     again = topic.consume(2)
     assert (again.documents, again.written) == (2, 0)
     assert topic.rows == before
+    assert topic.jobs == [("succeeded", topic.name, 2, 2, 0)]
+
+
+def test_a_batch_that_fails_is_a_job_that_failed(
+    topic: Topic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topic.send(("a", {"text": "It binds."}))
+
+    def fails(*_: object, **__: object) -> int:
+        raise EmbeddingFailed("The model gave nothing.", "Ask again.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(messages, "land", fails)
+        with pytest.raises(EmbeddingFailed):
+            topic.consume(1)
+    assert topic.jobs == [("failed", topic.name, 1, 0, 0)]
+    topic.consume(1)
+    assert topic.jobs[0] == ("succeeded", topic.name, 1, 1, 0)
 
 
 def test_a_reference_is_read_from_the_bucket_that_is_allowed(

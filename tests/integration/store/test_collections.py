@@ -22,9 +22,10 @@ from greenlang_vectors.store import (
 )
 from greenlang_vectors.store.collections import Collection
 from greenlang_vectors.store.database import Database
+from greenlang_vectors.store.embedding_jobs import embedding_job
 from greenlang_vectors.store.index_settings import IndexSettings
 from greenlang_vectors.store.leaves import Leaf
-from greenlang_vectors.store.records import SearchQuality, embedding_job
+from greenlang_vectors.store.records import SearchQuality
 
 pytestmark = pytest.mark.integration
 
@@ -252,7 +253,7 @@ def test_dropping_removes_all_of_a_collection_and_nothing_of_another(
     connection: psycopg.Connection, first: Collection, filled: Collection
 ) -> None:
     for each in (first, filled):
-        with embedding_job(connection, each.leaf, "document", 1):
+        with embedding_job(connection, each.namespace, each.model, "document", source_count=1):
             pass
         quality = SearchQuality(each.model, 40, 1, 1.0, 1.0, 1.0)
         records.save_search_quality(connection, each.namespace, quality)

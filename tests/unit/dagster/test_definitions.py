@@ -143,7 +143,7 @@ def test_every_check_of_the_library_is_an_asset_check_of_a_partition() -> None:
             if spec.name == "weaviate_equal":
                 assert spec.blocking
                 continue
-            if spec.name == "every_namespace_refreshed":
+            if spec.name in {"every_namespace_refreshed", "no_job_is_stuck"}:
                 assert (spec.blocking, spec.partitions_def) == (False, None)
                 continue
             if spec.asset_key.to_user_string() in AURORA:
@@ -178,7 +178,10 @@ def test_the_job_runs_all_stages_with_their_checks_in_one_process() -> None:
     job = defs.resolve_job_def("ingest")
     assert {key.to_user_string() for key in job.asset_layer.executable_asset_keys} == set(GRAPH)
     checks = {key.name for key in job.asset_layer.asset_graph.asset_check_keys}
-    assert checks == {*(check.name for check in CHECKS), "every_namespace_refreshed"}
+    assert checks == {
+        *(check.name for check in CHECKS),
+        *("every_namespace_refreshed", "no_job_is_stuck"),
+    }
     assert job.executor_def is dg.in_process_executor
 
 
