@@ -1,4 +1,4 @@
-"""Runs the benchmarks named on the command line, or all but `acceptance`, the longest."""
+"""Runs the benchmarks named on the command line, or all but those of `LONG`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from benchmarks import (
     api,
     audit,
     backup,
+    chunking,
     dual_write,
+    embedding_cache,
     extraction,
     filtered,
     index_build,
@@ -19,6 +21,7 @@ from benchmarks import (
     pipeline,
     planning,
     search,
+    sources,
     sustained,
     write_path,
 )
@@ -26,6 +29,9 @@ from benchmarks import (
 BENCHMARKS = {
     "pipeline": pipeline.main,
     "extraction": extraction.main,
+    "sources": sources.main,
+    "chunking": chunking.main,
+    "embedding_cache": embedding_cache.main,
     "memory": memory.main,
     "write_path": write_path.main,
     "index_build": index_build.main,
@@ -43,9 +49,13 @@ BENCHMARKS = {
 }
 
 
+LONG = {"acceptance", "chunking"}
+"""Not among "all"."""
+
+
 def main() -> None:
     """Run them one after the other, each printing its table."""
-    names = sys.argv[1:] or [name for name in BENCHMARKS if name != "acceptance"]
+    names = sys.argv[1:] or [name for name in BENCHMARKS if name not in LONG]
     unknown = set(names) - BENCHMARKS.keys()
     if unknown:
         sys.exit(f"Unknown benchmark {', '.join(unknown)}; known: {', '.join(BENCHMARKS)}.")

@@ -25,6 +25,8 @@ Q = TypeVar("Q")
 console = Console(width=110)
 ROOT = Path(__file__).resolve().parent.parent
 MIB = 2**20
+CRANFIELD = ROOT.parent / "shared" / "data" / "retrieval" / "cranfield"
+"""A judged retrieval set, where it is: corpus.jsonl, queries.jsonl, qrels.tsv."""
 
 
 def corpora() -> dict[str, Path]:

@@ -1,4 +1,4 @@
-"""Stage by stage over the samples and the real regulations, beside the floors of the same run.
+"""Stage by stage over samples, regulations and Cranfield, beside the floors of the same run.
 
 The floors: the model called on the same texts in batches of like length and nothing else; a plain
 binary COPY of the same rows into a table without keys, checks or indexes.
@@ -7,7 +7,7 @@ binary COPY of the same rows into a table without keys, checks or indexes.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -17,7 +17,15 @@ import psycopg
 from numpy.typing import NDArray
 from rich.table import Table
 
-from benchmarks.common import Measurement, console, corpora, measured, namespaces_of, new_database
+from benchmarks.common import (
+    CRANFIELD,
+    Measurement,
+    console,
+    corpora,
+    measured,
+    namespaces_of,
+    new_database,
+)
 from benchmarks.common import server as own_server
 from greenlang_vectors.embedding.batching import length_sorted_batches
 from greenlang_vectors.embedding.embedder import Embedder
@@ -60,19 +68,23 @@ class TimedModel:
 
 
 class Corpus:
-    """One corpus in a database of its own, run through the stages."""
+    """One corpus in a database of its own, run through the stages.
 
-    def __init__(self, server_url: str, folder: Path, settings: Settings) -> None:
+    Args:
+        sources: of its namespaces.
+    """
+
+    def __init__(self, server_url: str, sources: Mapping[str, Path], settings: Settings) -> None:
         self.database = new_database(server_url)
         self.settings = settings
         self.embedder = open_embedder(self.database, settings.embedding_model, cache_seconds=3600)
         self.model = TimedModel(self.embedder.model)
         self.embedder.model = self.model
         self.embedders = Embedders.only(self.embedder)
-        self.names = [namespace.name for namespace in namespaces_of(folder)]
+        self.names = list(sources)
         with self.database.connect() as connection:
-            for name in self.names:
-                namespaces.register(connection, name, source_uri=str(folder / name))
+            for name, source in sources.items():
+                namespaces.register(connection, name, source_uri=str(source))
 
     def run(self) -> dict[str, tuple[Measurement, int, str]]:
         """Every stage over every namespace: what it took, how much it did, in which unit."""
@@ -140,10 +152,10 @@ def model_floor(database: Database, embedder: Embedder) -> tuple[float, int]:
             "SELECT DISTINCT ON (namespace, content_hash) namespace, token_count, content"
             " FROM document_chunks WHERE level = 0 ORDER BY namespace"
         ).fetchall()
-    seconds = 0.0
+    seconds, limits = 0.0, embedder.model.spec.limits
     for _, group in groupby(rows, key=itemgetter(0)):
         chunks = list(group)
-        batches = list(length_sorted_batches([tokens for _, tokens, _ in chunks]))
+        batches = list(length_sorted_batches([tokens for _, tokens, _ in chunks], limits))
         began = time.perf_counter()
         for batch in batches:
             embedder.model.encode([chunks[index][2] for index in batch])
@@ -171,9 +183,15 @@ def copy_floor(database: Database) -> tuple[float, int]:
 def main() -> None:
     """Print a table for each corpus."""
     settings = Settings()
+    sources = {
+        title: {namespace.name: namespace for namespace in namespaces_of(folder)}
+        for title, folder in corpora().items()
+    }
+    if CRANFIELD.is_dir():
+        sources["Cranfield"] = {"cranfield": CRANFIELD / "corpus.jsonl"}
     with own_server() as server_url:
-        for title, folder in corpora().items():
-            corpus = Corpus(server_url, folder, settings)
+        for title, each in sources.items():
+            corpus = Corpus(server_url, each, settings)
             with measured() as loading:
                 corpus.embedder.model.encode(["The model is loaded before anything is timed."])
             corpus.model.seconds = 0.0
