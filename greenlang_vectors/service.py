@@ -54,13 +54,14 @@ class BlockingEmbeddingService:
     calls; `close`, or the end of a `with` block, writes what is left of it.
 
     Args:
-        database: where embeddings are stored, and the cache; it stays the caller's to close.
-        settings: index parameters for searching, re-ranking, the search log.
+        database: where embeddings are stored; it stays the caller's to close.
+        settings: index parameters for searching, re-ranking, the search log, where the cache is.
         config: model, batches and cache.
 
     Raises:
         ModelUnavailable: the model is not on this machine.
-        UsageError: the model has other dimensions than the configuration says.
+        UsageError: the model has other dimensions than the configuration says, or the cache is to
+            be in a Redis that is not named.
     """
 
     def __init__(

@@ -245,6 +245,10 @@ class Settings(BaseSettings):
         gt=0,
         description="Chunks embedded and stored in one step; a killed run repeats at most one.",
     )
+    embedding_cache: Literal["postgres", "redis"] = Field(
+        default="postgres",
+        description="Where vectors that models made are kept: in the database, or at redis_url.",
+    )
     embedding_cache_seconds: int = Field(
         default=7 * 24 * 3600, ge=0, description="How long the embedding cache keeps a vector."
     )
@@ -293,7 +297,8 @@ class Settings(BaseSettings):
     )
     redis_url: SecretStr | None = Field(
         default=None,
-        description="Redis in which processes that serve the API together count requests.",
+        description="Redis, in which processes that serve the API together count requests, and"
+        " which may be the embedding cache.",
     )
     api_max_request_bytes: int = Field(
         default=4 * 2**20,

@@ -10,7 +10,7 @@ from greenlang_vectors.store.database import Database
 
 
 class EmbeddingResource(dg.ConfigurableResource[None]):
-    """The models of the collections behind the database's embedding cache; the first collection
+    """The models of the collections behind the embedding cache; the first collection
     of a namespace is of GREENLANG_EMBEDDING_MODEL."""
 
     def embedders(self, database: Database) -> Embedders:

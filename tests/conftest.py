@@ -13,6 +13,8 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from benchmarks import redis_server
+from benchmarks.redis_server import RedisServer
 from greenlang_vectors.settings import Settings
 from greenlang_vectors.store import embedded, schema
 from greenlang_vectors.store.database import Database
@@ -94,6 +96,25 @@ def database(new_database: Callable[[], str]) -> Iterator[Database]:
 def settings(data_dir: Path) -> Settings:
     """Default settings over the test session's data directory."""
     return Settings(data_dir=data_dir)
+
+
+@pytest.fixture
+def own_redis() -> Iterator[RedisServer]:
+    """A Redis that the test starts, as it needs it."""
+    if redis_server.PROGRAM is None:
+        pytest.skip("Redis is not on this machine (apt install redis-server)")
+    with redis_server.redis_server() as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def running_redis() -> Iterator[RedisServer]:
+    """A Redis for all tests, each of which empties it first."""
+    if redis_server.PROGRAM is None:
+        pytest.skip("Redis is not on this machine (apt install redis-server)")
+    with redis_server.redis_server() as made:
+        made.start()
+        yield made
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TookTooLong
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 from greenlang_vectors.backup import programs
 from greenlang_vectors.doctor.findings import Finding, Subject, judged
@@ -16,6 +17,9 @@ from greenlang_vectors.embedding.models import OPENAI_DIMENSIONS, resolve_model
 from greenlang_vectors.errors import GreenLangError
 from greenlang_vectors.lifecycle.location import open_location
 from greenlang_vectors.settings import Settings
+
+if TYPE_CHECKING:
+    from redis import Redis
 
 ANSWER_SECONDS = 1.5
 """What a bucket or Redis may take."""
@@ -119,31 +123,66 @@ def model(settings: Settings) -> Iterator[Finding]:
 
 
 def redis(settings: Settings) -> Iterator[Finding]:
-    """Whether Redis, where requests are counted, answers."""
+    """Whether Redis answers, and forgets in time where embeddings are cached in it."""
+    caching = settings.embedding_cache == "redis"
     if settings.redis_url is None:
+        if caching:
+            yield Finding(
+                "redis",
+                "connection",
+                "error",
+                "not set",
+                "a Redis for the embedding cache",
+                remedy="Set GREENLANG_REDIS_URL, or GREENLANG_EMBEDDING_CACHE to postgres.",
+            )
         return
     url = settings.redis_url.get_secret_value()
+    remedy = "Check GREENLANG_REDIS_URL: without it each process counts requests alone"
+    remedy += ", and embeddings are not cached." if caching else "."
+    found = _of_redis(url, "connection", _answers, remedy)
+    yield found
+    if caching and found.level == "ok":
+        yield _of_redis(url, "memory", _forgets, remedy)
+
+
+def _of_redis(url: str, check: str, ask: Callable[[Redis], Finding], remedy: str) -> Finding:
+    from redis import Redis  # noqa: PLC0415 - where it is set only
+    from redis.exceptions import RedisError  # noqa: PLC0415
 
     def look() -> Finding:
-        from redis import Redis  # noqa: PLC0415 - where it is set only
-        from redis.exceptions import RedisError  # noqa: PLC0415
-
         try:
             with Redis.from_url(
                 url, socket_connect_timeout=ANSWER_SECONDS, socket_timeout=ANSWER_SECONDS
             ) as client:
-                client.ping()
-        except (RedisError, ValueError) as error:
-            return Finding(
-                "redis",
-                "connection",
-                "error",
-                f"does not answer ({type(error).__name__})",
-                remedy="Check GREENLANG_REDIS_URL: without it each process counts requests alone.",
-            )
-        return Finding("redis", "connection", "ok", "answers")
+                return ask(client)
+        except (RedisError, ValueError, TypeError) as error:  # a URL may hold what is no option
+            said = f"does not answer ({type(error).__name__})"
+            return Finding("redis", check, "error", said, remedy=remedy)
 
-    yield _within("redis", "connection", look, "Check GREENLANG_REDIS_URL.")
+    return _within("redis", check, look, remedy)
+
+
+def _answers(client: Redis) -> Finding:
+    client.ping()
+    return Finding("redis", "connection", "ok", "answers")
+
+
+def _forgets(client: Redis) -> Finding:
+    """Persistence is not looked at: what is lost is made again."""
+    memory = cast("dict[str, Any]", client.info("memory"))
+    most, policy = int(memory["maxmemory"]), str(memory["maxmemory_policy"])
+    bound = f"{most / 2**20:,.0f} MiB" if most else "no bound"
+    return judged(
+        "redis",
+        "memory",
+        "warning",
+        f"{bound}, {policy}",
+        well=most > 0 and policy != "noeviction",
+        expected="a bound, and a policy that evicts",
+        source="docs/store.md",
+        remedy="Set maxmemory, and maxmemory-policy to volatile-lru: else embeddings fill its"
+        " machine's memory, or it takes nothing more, counts of requests included.",
+    )
 
 
 def dump_programs(subject: Subject) -> Iterator[Finding]:

@@ -15,7 +15,9 @@ import numpy as np
 import psycopg
 from numpy.typing import NDArray
 
-from greenlang_vectors.errors import DatabaseUnavailable
+from greenlang_vectors.errors import DatabaseUnavailable, UsageError
+from greenlang_vectors.settings import Settings
+from greenlang_vectors.store.database import Database
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +37,55 @@ class EmbeddingCache(Protocol):
     def put(self, embeddings: Mapping[str, NDArray[np.float32]]) -> None:
         """Keep the embeddings, by content hash."""
         ...
+
+
+def open_cache(
+    database: Database, fingerprint: str, dimensions: int, ttl_seconds: int, settings: Settings
+) -> EmbeddingCache:
+    """The cache that the settings choose, opened for this fingerprint.
+
+    Where it is Redis, the database's stands behind: vectors of passages that leave the store go
+    there, in the transaction in which they leave.
+
+    Raises:
+        UsageError: it is to be Redis, and GREENLANG_REDIS_URL names none that can be used.
+    """
+    table = PostgresCache(database.connection, fingerprint, ttl_seconds)
+    if settings.embedding_cache == "postgres":
+        return table
+    if settings.redis_url is None:
+        raise UsageError(
+            "GREENLANG_EMBEDDING_CACHE is redis, but GREENLANG_REDIS_URL is not set.",
+            "Set it to redis://HOST:6379/0, or let the cache be postgres.",
+        )
+    from greenlang_vectors.embedding.redis_cache import (  # noqa: PLC0415 - where it is set only
+        RedisCache,
+        redis_at,
+    )
+
+    redis = redis_at(settings.redis_url)
+    return TieredCache(RedisCache(redis, fingerprint, dimensions, ttl_seconds), table)
+
+
+class TieredCache:
+    """A quick cache before another, which is asked only for what the first one lacks.
+
+    What is put goes to the first one.
+    """
+
+    def __init__(self, first: EmbeddingCache, behind: EmbeddingCache) -> None:
+        self.fingerprint = first.fingerprint
+        self._first = first
+        self._behind = behind
+
+    def get(self, keys: Sequence[str]) -> dict[str, NDArray[np.float32]]:
+        """See `EmbeddingCache.get`."""
+        found = self._first.get(keys)
+        return found | self._behind.get([key for key in keys if key not in found])
+
+    def put(self, embeddings: Mapping[str, NDArray[np.float32]]) -> None:
+        """See `EmbeddingCache.put`."""
+        self._first.put(embeddings)
 
 
 class PostgresCache:

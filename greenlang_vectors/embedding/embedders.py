@@ -128,13 +128,13 @@ def embedders_of(
     cache_seconds: int | None,
     normalize: bool = True,
 ) -> Embedders:
-    """The embedders of this machine, behind the database's cache.
+    """The embedders of this machine, behind the cache of the settings.
 
     Where the settings name the folder of a collection's model, it is opened there: a collection
     remembers the folder of the machine it was created on.
 
     Args:
-        settings: the default model, and where remote models are asked.
+        settings: the default model, where remote models are asked, and where the cache is.
         cache_seconds: how long the cache keeps a vector; None for no cache.
     """
 

@@ -1,11 +1,11 @@
-"""A model's name becomes an embedder: the model, here or remote, behind the database's cache."""
+"""A model's name becomes an embedder: the model, here or remote, behind a cache."""
 
 from __future__ import annotations
 
 import threading
 from functools import lru_cache
 
-from greenlang_vectors.embedding.cache import PostgresCache
+from greenlang_vectors.embedding.cache import open_cache
 from greenlang_vectors.embedding.embedder import Embedder
 from greenlang_vectors.embedding.models import EmbeddingModel, ModelSpec, resolve_model
 from greenlang_vectors.embedding.openai_api import Endpoint, OpenAIModel
@@ -38,14 +38,17 @@ def open_embedder(
 
     Raises:
         ModelUnavailable: the model is not on this machine, or a remote one lacks its key.
+        UsageError: the cache is to be in Redis, and GREENLANG_REDIS_URL names none.
     """
     spec = resolve_model(model_name)
-    endpoint = None if spec.directory else Endpoint.of(settings or get_settings(), spec.name)
+    settings = settings or get_settings()
+    endpoint = None if spec.directory else Endpoint.of(settings, spec.name)
     with _opening:
         model = _model(spec, endpoint)
     cache = None
     if cache_seconds is not None:
-        cache = PostgresCache(database.connection, spec.fingerprint(normalize), cache_seconds)
+        fingerprint = spec.fingerprint(normalize)
+        cache = open_cache(database, fingerprint, spec.dimensions, cache_seconds, settings)
     return Embedder(model, cache, normalize)
 
 

@@ -54,7 +54,7 @@ def metrics(connection: psycopg.Connection) -> list[Metric]:
         ),
         gauge(
             "pgvector_embedding_cache_entries",
-            "Embeddings in the cache, as PostgreSQL's statistics know it.",
+            "Embeddings in the database's cache, as PostgreSQL's statistics know it.",
             (),
             cache,
         ),

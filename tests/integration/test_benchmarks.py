@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks import filtered, index_build, rows, search, sustained, write_path
+from benchmarks import embedding_cache, filtered, index_build, rows, search, sustained, write_path
 from benchmarks.common import new_database
+from benchmarks.redis_server import RedisServer
 from benchmarks.vectors import VectorSource
 
 pytestmark = pytest.mark.integration
@@ -57,6 +58,16 @@ def test_write_path_measures_every_way(server: str) -> None:
 def test_ratio_compares_within_a_repetition() -> None:
     rates = {"ours": [10.0, 40.0, 90.0], "floor": [10.0, 20.0, 30.0]}
     assert write_path.ratio(rates, "ours", "floor") == 2
+
+
+def test_embedding_cache_measures_every_way(server: str, running_redis: RedisServer) -> None:
+    sizes = embedding_cache.Sizes(counts=(5, 20), runs=2, dimensions=32)
+    taken = embedding_cache.measure(server, running_redis.url, sizes)
+    assert {count for count, _ in taken} == {5, 20}
+    assert len(taken) == 6
+    for ways in taken.values():
+        assert [len(each) for each in ways] == [2] * len(embedding_cache.WAYS)
+        assert min(map(min, ways)) > 0
 
 
 def test_index_build_finds_what_is_near_through_every_kind(server: str) -> None:

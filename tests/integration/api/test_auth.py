@@ -21,6 +21,7 @@ from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 from pydantic import SecretStr
 from starlette.testclient import TestClient
 
+from benchmarks.redis_server import RedisServer
 from greenlang_vectors.api import auth, tokens
 from greenlang_vectors.api.app import check_credentials, create_app
 from greenlang_vectors.embedding.embedders import Embedders
@@ -410,10 +411,26 @@ def test_guessing_keys_is_slow(database: Database, toys: Embedders, api_settings
     assert statuses == [401] * 60 + [429]
 
 
+def test_processes_that_share_a_redis_count_together(
+    database: Database,
+    toys: Embedders,
+    api_settings: Settings,
+    tenants: Tenants,
+    running_redis: RedisServer,
+) -> None:
+    ours = {"Authorization": f"Bearer {tenants.our_key}"}
+    statuses = []
+    for _ in range(2):
+        with limited(
+            database, toys, api_settings, redis_url=SecretStr(running_redis.url)
+        ) as client:
+            statuses += [client.get("/v1/namespaces", headers=ours).status_code for _ in range(2)]
+    assert statuses == [200, 200, 200, 429]
+
+
 def test_a_redis_that_is_down_stops_nobody(
     database: Database, toys: Embedders, api_settings: Settings, tenants: Tenants
 ) -> None:
-    pytest.importorskip("redis")
     with limited(
         database, toys, api_settings, redis_url=SecretStr("redis://127.0.0.1:9")
     ) as client:

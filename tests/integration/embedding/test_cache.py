@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,10 +18,11 @@ from greenlang_vectors.embedding.embedder import Embedder
 from greenlang_vectors.embedding.models import ModelSpec
 from greenlang_vectors.store.database import Database
 
+from .vectors import equal, some
+
 pytestmark = pytest.mark.integration
 
 Connect = Callable[[], AbstractContextManager[psycopg.Connection]]
-Vectors = dict[str, NDArray[np.float32]]
 HOUR = 3600
 
 
@@ -32,20 +32,6 @@ def connect(database: Database) -> Connect:
     with database.connection() as connection:
         connection.execute("TRUNCATE embedding_cache")
     return database.connection
-
-
-def some(count: int, seed: int = 0) -> Vectors:
-    rng = np.random.default_rng(seed)
-    return {
-        hashlib.sha256(str(number).encode()).hexdigest(): rng.standard_normal(384).astype("f4")
-        for number in range(count)
-    }
-
-
-def equal(left: Vectors, right: Vectors) -> bool:
-    return left.keys() == right.keys() and all(
-        np.array_equal(left[key], right[key]) for key in left
-    )
 
 
 def age(connect: Connect, seconds: int) -> None:

@@ -76,6 +76,10 @@ def test_redis_must_answer(settings: Settings) -> None:
     [one] = environment.redis(changed(settings, redis_url=secret))
     assert one.level == "error"
     assert "hunter2" not in str(one)
+    odd = SecretStr("redis://:hunter2@127.0.0.1:1/0?no_such_option=1")
+    assert [each.level for each in environment.redis(changed(settings, redis_url=odd))] == ["error"]
+    [other] = environment.redis(changed(settings, embedding_cache="redis"))
+    assert (other.level, other.found) == ("error", "not set")
 
 
 def test_a_bucket_must_answer(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 # Redis, in which processes that serve the API count requests together. Embeddings are cached in
-# PostgreSQL (PRD 7.1 says Redis): what is lost with this is a minute's counts.
+# PostgreSQL by default (PRD 7.1 says Redis: docs/store.md): what is lost with this is a minute's
+# counts.
 
 resource "aws_elasticache_subnet_group" "cache" {
   name        = var.name
