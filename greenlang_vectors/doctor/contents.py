@@ -59,7 +59,7 @@ def indexes(subject: Subject) -> Iterator[Finding]:
         "indexes",
         "invalid",
         "error",
-        listed(invalid) or "none",
+        listed(invalid),
         well=not invalid,
         expected="none",
         source="docs/runbooks/PgvectorInvalidIndex.md",
@@ -71,7 +71,7 @@ def indexes(subject: Subject) -> Iterator[Finding]:
         "indexes",
         "leaves without an ANN index",
         "warning",
-        listed(without) or "none",
+        listed(without),
         well=not without,
         expected=f"none of more than {EXACT_ROWS:,} rows",
         remedy="Run `greenlang-vectors indexes maintain COLLECTION`, or let the sensor"
@@ -92,7 +92,7 @@ def leftovers(subject: Subject) -> Iterator[Finding]:
         "leftovers",
         "tables in restoring",
         "warning",
-        listed(found) or "none",
+        listed(found),
         well=not found,
         expected="none, unless a restore runs",
         source="docs/backup.md",
@@ -130,22 +130,19 @@ def backups(subject: Subject) -> Iterator[Finding]:
         "backups",
         "newest exports",
         subject.severe if none or missed else "warning",
-        found + (f"; late: {listed(behind)}" if behind else ""),
+        found + listed(behind, before="; late: ", none=""),
         well=not behind,
         expected=f"each namespace within {BACKUP_LATE.total_seconds() / 3600:.0f} h",
         source="PRD 12.1",
         remedy="Run `greenlang-vectors backup create`, or the schedule daily_exports.",
     )
     unproven = [name for name, age, proven in ages if age is not None and not proven]
-    if unproven:
-        proof = f"never passed: {listed(unproven)}"
-    else:
-        proof = "no export yet" if oldest is None else "passed of every export's namespace"
+    proven_all = "no export yet" if oldest is None else "passed of every export's namespace"
     yield judged(
         "backups",
         "restore drills",
         "warning",
-        proof,
+        listed(unproven, before="never passed: ", none=proven_all),
         well=not unproven,
         expected="an export of each namespace was restored and compared",
         source="docs/backup.md",

@@ -99,7 +99,18 @@ def judged(
     )
 
 
-def listed(names: list[str], most: int = 5) -> str:
-    """Some names, and how many more there are."""
-    shown = ", ".join(names[:most])
-    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
+NAMED = 5
+"""Names that are listed."""
+
+
+def listed(names: list[str], *, before: str = "", none: str = "none") -> str:
+    """Some names, and how many more there are.
+
+    Args:
+        before: stands before them, such as "missing: ".
+        none: what is said where there are none.
+    """
+    if not names:
+        return none
+    shown = before + ", ".join(names[:NAMED])
+    return shown if len(names) <= NAMED else f"{shown} and {len(names) - NAMED} more"
