@@ -68,24 +68,29 @@ with warnings.catch_warnings():
         asset=backup_export,
         blocking=True,
         partitions_def=NAMESPACES,
-        description="Every byte of the namespace's newest export is read back as it was written.",
+        description="Every byte of the namespace's newest finished export is read back as it was"
+        " written.",
     )
     def export_intact(
         context: dg.AssetCheckExecutionContext,
         database: dg.ResourceParam[Database],
         settings: dg.ResourceParam[Settings],
     ) -> dg.AssetCheckResult:
-        """Verify the newest export."""
+        """Verify the newest export that is finished; what a killed run left is pruned by itself."""
         from greenlang_vectors.backup import exports, verification  # noqa: PLC0415
         from greenlang_vectors.backup.errors import ExportDamaged  # noqa: PLC0415
         from greenlang_vectors.lifecycle.location import open_location  # noqa: PLC0415
 
         with explained(context):
             location = open_location(settings.backup_location)
-            whole = exports.list_exports(location, context.partition_key)
-            if not whole:
+            finished = [
+                each
+                for each in exports.list_exports(location, context.partition_key)
+                if each.state != "unfinished"
+            ]
+            if not finished:
                 return dg.AssetCheckResult(passed=True, description="There is nothing to export.")
-            newest = whole[-1]
+            newest = finished[-1]
             try:
                 with database.connection() as connection:
                     manifest = exports.opened(connection, location, newest.id)

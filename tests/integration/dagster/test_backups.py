@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 import dagster as dg
@@ -67,9 +68,13 @@ def test_an_export_is_made_verified_and_proven(
             assert metadata_of(nothing, node).keys() == {"dagster/row_count", "seconds"}
             assert metadata_of(nothing, node)["dagster/row_count"] == 0
         add_document(connection, "csrd", "a.txt", ["one", "two"])
+    killed = Path(settings.backup_location) / "pgvector" / "csrd-29990101T000000Z-abcdef"
+    killed.mkdir(parents=True)
+    (killed / "dump").write_bytes(b"not all of it")
     made = run("back_up")
     assert made.success
     assert checks_of(made) == {"export_intact": True}
+    rmtree(killed)
     shown = metadata_of(made, "backup_export")
     assert shown["dagster/row_count"] > 0
     assert shown["size_bytes"] > 0
