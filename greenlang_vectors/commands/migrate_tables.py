@@ -155,7 +155,8 @@ def show_decommissioned(done: Decommissioned) -> None:
         output.print(f"  {name}", soft_wrap=True, highlight=False)
     for warning in report.warnings:
         output.print(f"[red]{escape(warning)}[/red]", soft_wrap=True, highlight=False)
-    output.print("Weaviate still holds its data. This deletes it, for good:")
+    if report.commands:
+        output.print("Weaviate still holds its data. This deletes it, for good:")
     for command in report.commands:
         output.print(f"  {command}", soft_wrap=True, highlight=False, markup=False)
 

@@ -78,7 +78,12 @@ def search(
     after: str | None,
     as_json: bool,
 ) -> None:
-    """Find the passages that answer QUERY, by meaning, by words or by both."""
+    """Find the passages that answer QUERY, by meaning, by words or by both.
+
+    As the API answers a caller without a key: while a namespace moves from Weaviate, Weaviate
+    answers until all callers are shifted. The plan says who did.
+    """
+    from greenlang_vectors.migration.router import MigratingSearch  # noqa: PLC0415
     from greenlang_vectors.search.engine import SearchEngine  # noqa: PLC0415
     from greenlang_vectors.search.log import SearchLog  # noqa: PLC0415
 
@@ -102,8 +107,10 @@ def search(
     )
     settings = get_settings()
     with opened(settings) as database, closing(SearchLog(database, settings)) as log:
-        engine = SearchEngine(database, embedders_of(database, settings), settings, log)
-        answer = engine.search(request)
+        embedders = embedders_of(database, settings)
+        engine = SearchEngine(database, embedders, settings, log)
+        with closing(MigratingSearch(engine, database, embedders, settings, log)) as sides:
+            answer = sides.search(request)
     if as_json:
         print_json(_json(request, answer))
         return

@@ -120,6 +120,7 @@ def decommission(
             by=by,
             role=_role(connection),
             at=datetime.now(UTC),
+            needed_by=needed_by(connection, namespace, plan),
             gates=judged,
             compared=compared,
             not_relayed=weaviate_outbox.lag(connection, namespace).documents,
@@ -152,6 +153,15 @@ def obstacles(
         yield f"The newest verification is of {verified.finished_at:%Y-%m-%d %H:%M} UTC."
     if waiting := weaviate_outbox.lag(connection, state.namespace).documents:
         yield f"{waiting:,} documents wait for the relay."
+
+
+def needed_by(connection: psycopg.Connection, namespace: str, plan: Plan) -> list[str]:
+    """Other namespaces that are to move, or are moving, from the same objects of Weaviate."""
+    return [
+        each.namespace
+        for each in weaviate_migrations.list_all(connection)
+        if each.namespace != namespace and each.phase != "decommissioned" and plan.meets(each.plan)
+    ]
 
 
 def _ready(connection: psycopg.Connection, namespace: str) -> tuple[State, list[Gate]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from collections.abc import Mapping
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -107,6 +108,19 @@ class Plan(_Record):
         if len({each.model for each in self.vectors}) < len(self.vectors):
             raise ValueError("each vector goes into a collection of its own")
         return self
+
+    def meets(self, other: Mapping[str, Any]) -> bool:
+        """Whether another plan, as it is stored, names some of the same objects."""
+        names = {_as_weaviate_has_it(each) for each in (self.collection, other["collection"])}
+        tenants = other.get("tenants")
+        return len(names) == 1 and (
+            self.tenants is None or tenants is None or not {*self.tenants}.isdisjoint(tenants)
+        )
+
+
+def _as_weaviate_has_it(collection: str) -> str:
+    """Weaviate begins every name with a capital, and answers to one without."""
+    return collection[:1].upper() + collection[1:]
 
 
 def parse(text: str) -> Plan:

@@ -23,6 +23,7 @@ class Report:
 
     Attributes:
         by: who signs, and `role`, as whom the database knows them.
+        needed_by: other namespaces that have not left the same objects of Weaviate yet.
         compared: the last comparison, made when nothing was written to Weaviate any more.
         not_relayed: documents that were written here since then.
         manifest: of the final archive, which was read back; with its key and SHA-256.
@@ -34,6 +35,7 @@ class Report:
     by: str
     role: str
     at: datetime
+    needed_by: Sequence[str]
     gates: Sequence[Gate]
     compared: Verification
     not_relayed: int
@@ -49,7 +51,10 @@ class Report:
 
     @property
     def commands(self) -> list[str]:
-        """What deletes the data in Weaviate; nobody but a person runs it."""
+        """What deletes the data in Weaviate; nobody but a person runs it, and only once no other
+        namespace needs it."""
+        if self.needed_by:
+            return []
         place = f"$WEAVIATE_URL/v1/schema/{quote(self.plan.collection, safe='')}"
         key = '-H "Authorization: Bearer $WEAVIATE_API_KEY"'
         if self.plan.tenants is None:
@@ -63,8 +68,19 @@ class Report:
     @property
     def warnings(self) -> list[str]:
         """What somebody has to see to before that, in sentences."""
-        if self.plan.primary != "weaviate":
-            return []
+        found = []
+        if self.needed_by:
+            found.append(
+                f"Delete nothing of {self.plan.collection} in Weaviate yet: it is needed by"
+                f" {', '.join(self.needed_by)}, whose move from it has not ended. The last report"
+                " says what deletes it."
+            )
+        if self.plan.primary == "weaviate":
+            found += self._writers
+        return found
+
+    @property
+    def _writers(self) -> list[str]:
         return [
             "Applications wrote to Weaviate until now, and nothing hinders them: what they write"
             f" there after {self.compared.started_at:%Y-%m-%d %H:%M:%S} UTC does not come to"
@@ -116,7 +132,7 @@ class Report:
         yield ""
         yield "## Last comparison"
         yield ""
-        if not self.warnings:
+        if self.plan.primary == "pgvector":
             yield "Nothing was written to Weaviate any more when it was made."
             yield ""
         yield from _table(
@@ -186,11 +202,12 @@ class Report:
         for warning in self.warnings:
             yield f"**{warning}**"
             yield ""
-        yield "Weaviate still holds its data. This deletes it, for good:"
-        yield ""
-        yield "```sh"
-        yield from self.commands
-        yield "```"
+        if self.commands:
+            yield "Weaviate still holds its data. This deletes it, for good:"
+            yield ""
+            yield "```sh"
+            yield from self.commands
+            yield "```"
 
 
 def _step(each: Step) -> dict[str, JSON]:

@@ -13,6 +13,7 @@ import pytest
 from obstore.store import LocalStore
 from psycopg import sql
 
+from greenlang_vectors.commands.migrate_tables import show_decommissioned
 from greenlang_vectors.embedding.embedders import Embedders
 from greenlang_vectors.errors import UsageError
 from greenlang_vectors.lifecycle.location import Location, open_location
@@ -31,7 +32,7 @@ from greenlang_vectors.migration.plan import Gates, Plan
 from greenlang_vectors.migration.relay import relay
 from greenlang_vectors.migration.verification import verify
 from greenlang_vectors.settings import Settings
-from greenlang_vectors.store import weaviate_migrations, weaviate_parts
+from greenlang_vectors.store import namespaces, weaviate_migrations, weaviate_parts
 from greenlang_vectors.store.database import Database
 from tests.integration.migration.moving import Side, put
 from tests.integration.migration.shifting import read, verified
@@ -168,6 +169,37 @@ def test_that_applications_may_still_write_to_weaviate_is_said(
     for said in (" ".join(done.report.warnings), text):
         assert ("Applications wrote to Weaviate until now" in said) is writers
     assert ("Nothing was written to Weaviate any more" in text) is not writers
+
+
+def test_what_another_namespace_has_still_to_move_is_not_offered_to_be_deleted(
+    end: End,
+    moved: list[Sent],
+    database: Database,
+    location: Location,
+    namespace: str,
+    plan: Plan,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert moved
+    other = f"{namespace}-b"
+    with database.connect() as connection:
+        namespaces.register(connection, other)
+        weaviate_migrations.save_plan(connection, other, plan.model_dump(mode="json"))
+
+    done = end()
+
+    assert done.report.commands == []
+    show_decommissioned(done)
+    for said in (
+        capsys.readouterr().out,
+        (location.get(done.markdown_key) or b"").decode(),
+        (location.get(done.json_key) or b"").decode(),
+    ):
+        assert f"it is needed by {other}" in " ".join(said.split())
+        assert "curl" not in said
+        assert "This deletes it" not in said
+    with database.connect() as connection:
+        assert ending.needed_by(connection, other, plan) == [], "what has ended needs nothing"
 
 
 WRONG = {

@@ -19,7 +19,8 @@ from greenlang_vectors.search.log import SearchLog
 from greenlang_vectors.store import api_keys, weaviate_migrations
 from greenlang_vectors.store.database import Database
 
-from .both_sides import NAMESPACE, ORDINARY, Both, ask, keys, shown, side
+from ..conftest import Cli
+from .both_sides import NAMESPACE, ORDINARY, PLACES, Both, ask, keys, shown, side
 
 if TYPE_CHECKING:
     pass
@@ -106,6 +107,22 @@ def test_a_caller_is_on_one_side_by_his_key(both: Both) -> None:
     both.become(share=100)
     with both.router() as router:
         assert {side(router.search(ask(), caller)) for caller in [*callers, None]} == {"pgvector"}
+
+
+def test_the_command_line_is_answered_as_a_caller_without_a_key(
+    both: Both, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WEAVIATE_URL", both.weaviate.url)
+    monkeypatch.setenv("WEAVIATE_GRPC_PORT", str(both.weaviate.grpc_port))
+    question = ("search", "number5", "--namespace", NAMESPACE, "--mode", "text", "--json")
+    both.become(share=50)
+    there = cli(*question).json
+    both.become(share=100)
+    here = cli(*question).json
+    assert there["plan"].startswith("Weaviate, bm25")
+    assert not here["plan"].startswith("Weaviate")
+    for found in (there, here):
+        assert [each["document"] for each in found["results"]] == ["doc/5"] * PLACES
 
 
 def test_a_step_is_followed_within_a_second_or_two(both: Both) -> None:
