@@ -19,10 +19,12 @@ from urllib.parse import urlsplit
 
 import psycopg
 
+from greenlang_vectors import aws
 from greenlang_vectors.backup import export, exports, records
 from greenlang_vectors.backup.exports import Export
 from greenlang_vectors.backup.manifest import ROOT, key
 from greenlang_vectors.backup.retention import Copy, expired
+from greenlang_vectors.errors import said
 from greenlang_vectors.lifecycle.location import Location, LocationUnavailable
 from greenlang_vectors.settings import Settings
 from greenlang_vectors.store.locks import exclusive
@@ -134,12 +136,8 @@ class _Uploads:
         if url.scheme == "s3" and find_spec("boto3") is not None:
             prefix = "/".join(filter(None, (url.path.strip("/"), ROOT, "")))
             with _named(where):
-                pages = (
-                    _s3()
-                    .get_paginator("list_multipart_uploads")
-                    .paginate(Bucket=url.netloc, Prefix=prefix)
-                )
-                for page in pages:
+                listing = _s3().get_paginator("list_multipart_uploads")
+                for page in listing.paginate(Bucket=url.netloc, Prefix=prefix):
                     present = parsedate_to_datetime(page["ResponseMetadata"]["HTTPHeaders"]["date"])
                     self._found += [
                         {"Bucket": url.netloc, "Key": each["Key"], "UploadId": each["UploadId"]}
@@ -157,19 +155,15 @@ class _Uploads:
 
 
 def _s3() -> Any:  # noqa: ANN401 - boto3 carries no types
-    import boto3  # noqa: PLC0415
-
-    return boto3.client("s3")
+    return aws.client("s3", raising=LocationUnavailable)
 
 
 @contextmanager
 def _named(where: str) -> Iterator[None]:
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
-
     try:
         yield
-    except (BotoCoreError, ClientError) as error:
+    except aws.failures() as error:
         raise LocationUnavailable(
-            f"The backup location {where} failed: {' '.join(str(error).split()).rstrip('.')}.",
+            f"The backup location {where} failed: {said(error)}.",
             "Check the rights to list and abort multipart uploads.",
         ) from error

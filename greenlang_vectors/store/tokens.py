@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from greenlang_vectors.errors import DatabaseUnavailable
+from greenlang_vectors import aws
+from greenlang_vectors.errors import DatabaseUnavailable, said
 
 TokenSource = Callable[[str, str, str], str]
 """Host, port and user in; the password of one new connection out."""
@@ -25,15 +26,7 @@ def iam_tokens(region: str) -> TokenSource:
     Raises:
         DatabaseUnavailable: boto3 is missing; later, of a token, no credentials are found.
     """
-    try:
-        import boto3  # noqa: PLC0415
-        from botocore.exceptions import BotoCoreError  # noqa: PLC0415
-    except ImportError:
-        raise DatabaseUnavailable(
-            "GREENLANG_DATABASE_IAM_REGION is set, but boto3 is not installed.",
-            "Install greenlang-vectors[aws].",
-        ) from None
-    client = boto3.Session().client("rds", region_name=region)
+    client = aws.client("rds", region, raising=DatabaseUnavailable)
 
     def token(host: str, port: str, user: str) -> str:
         try:
@@ -42,9 +35,9 @@ def iam_tokens(region: str) -> TokenSource:
                     DBHostname=host, Port=int(port), DBUsername=user, Region=region
                 )
             )
-        except BotoCoreError as error:
+        except aws.failures() as error:
             raise DatabaseUnavailable(
-                f"AWS gives no token for {user!r} at {host}: {str(error).rstrip('.')}.",
+                f"AWS gives no token for {user!r} at {host}: {said(error)}.",
                 "Give the process credentials with rds-db:connect.",
             ) from error
 

@@ -1,9 +1,7 @@
 """Asking AWS: RDS of one region, with every failure as one clear line.
 
-boto3 comes with the extra `aws` and is imported when the first client is made. Endpoint,
-credentials and, by default, the region are as boto3 finds them (AWS_ENDPOINT_URL, AWS_PROFILE, the
-instance's role, AWS_DEFAULT_REGION, …). Requests are retried in botocore's standard mode, which
-waits longer each time it is throttled; AWS_MAX_ATTEMPTS says how often.
+Requests are retried in botocore's standard mode, which waits longer each time it is throttled;
+AWS_MAX_ATTEMPTS says how often.
 """
 
 from __future__ import annotations
@@ -13,7 +11,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from greenlang_vectors.aws import CONNECT_SECONDS, READ_SECONDS
+from greenlang_vectors import aws
 from greenlang_vectors.backup.aurora.errors import AuroraUnavailable
 from greenlang_vectors.errors import said
 
@@ -55,7 +53,6 @@ _REMEDIES = {
         ],
         "Give these credentials the rights that docs/aurora-backups.md lists.",
     ),
-    "NoRegionError": "Set GREENLANG_AURORA_REGION.",
 }
 
 
@@ -103,21 +100,9 @@ def in_utc(moment: datetime | None) -> datetime | None:
 
 
 def _client(region: str | None) -> Any:  # noqa: ANN401 - boto3 is untyped
-    try:
-        import boto3  # noqa: PLC0415
-        from botocore.config import Config  # noqa: PLC0415
-    except ImportError:
-        raise AuroraUnavailable(
-            "Backups of Aurora are set up, but boto3 is not installed.",
-            "Install greenlang-vectors[aws].",
-        ) from None
-    config = Config(
-        connect_timeout=CONNECT_SECONDS,
-        read_timeout=READ_SECONDS,
-        retries={"mode": "standard"},
+    return aws.client(
+        "rds", region, raising=AuroraUnavailable, region_setting="GREENLANG_AURORA_REGION"
     )
-    with _named("connect", region or "no region"):
-        return boto3.client("rds", region_name=region, config=config)
 
 
 @contextmanager

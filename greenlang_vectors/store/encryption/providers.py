@@ -20,6 +20,8 @@ from typing import Any, Protocol
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from greenlang_vectors import aws
+from greenlang_vectors.errors import said
 from greenlang_vectors.settings import Settings
 from greenlang_vectors.store.encryption.errors import KeyUnavailable
 
@@ -143,7 +145,7 @@ class KmsKeyProvider:
     def __init__(self, key_id: str, client: KmsClient | None = None) -> None:
         self.key_id = key_id
         self.master_key = _KMS + key_id
-        self._client = client or _boto3_client()
+        self._client = client or aws.client("kms", raising=KeyUnavailable)
         self._known: dict[tuple[bytes, bytes], tuple[float, bytes]] = {}
 
     def __repr__(self) -> str:
@@ -178,14 +180,11 @@ class KmsKeyProvider:
         context: Mapping[str, str],
         **arguments: bytes,
     ) -> dict[str, Any]:
-        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
-
         try:
             return operation(KeyId=self.key_id, EncryptionContext=dict(context), **arguments)
-        except (BotoCoreError, ClientError) as error:
+        except aws.failures() as error:
             raise KeyUnavailable(
-                f"AWS KMS does not serve {_described(context)} with {self.key_id}: "
-                f"{' '.join(str(error).split()).rstrip('.')}.",
+                f"AWS KMS does not serve {_described(context)} with {self.key_id}: {said(error)}.",
                 "Check GREENLANG_ENCRYPTION_KMS_KEY, AWS_REGION and the credentials' right to "
                 "kms:Encrypt and kms:Decrypt.",
             ) from None
@@ -233,24 +232,6 @@ def unwrapping_provider(
 @lru_cache(maxsize=16)
 def _kms(key_id: str) -> KmsKeyProvider:
     return KmsKeyProvider(key_id)
-
-
-def _boto3_client() -> KmsClient:
-    try:
-        import boto3  # noqa: PLC0415
-        from botocore.exceptions import BotoCoreError  # noqa: PLC0415
-    except ImportError:
-        raise KeyUnavailable(
-            "AWS KMS is set as key provider, but boto3 is not installed.",
-            "Install greenlang-vectors[aws].",
-        ) from None
-    try:
-        client: KmsClient = boto3.client("kms")
-    except BotoCoreError as error:
-        raise KeyUnavailable(
-            f"AWS KMS cannot be used: {str(error).rstrip('.')}.", "Set AWS_REGION and credentials."
-        ) from None
-    return client
 
 
 def _read(path: Path) -> bytes:

@@ -11,6 +11,12 @@ from greenlang_vectors.errors import DatabaseUnavailable
 from greenlang_vectors.store.tokens import iam_tokens
 
 
+@pytest.fixture(autouse=True)
+def forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No credentials that boto3 remembers from other tests."""
+    monkeypatch.setattr("boto3.DEFAULT_SESSION", None)
+
+
 def test_a_token_lets_one_user_into_one_server_for_fifteen_minutes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
