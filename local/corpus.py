@@ -6,9 +6,8 @@ from pathlib import Path
 
 import psycopg
 
-from greenlang_vectors.documents.source import evaluation_folder
 from greenlang_vectors.errors import InvalidNamespaceName, UsageError
-from greenlang_vectors.quality.retrieval_metrics import read_queries
+from greenlang_vectors.quality.comparison import held_back
 from greenlang_vectors.settings import PROJECT_ROOT
 from greenlang_vectors.store import namespaces
 
@@ -71,9 +70,9 @@ def example_questions(connection: psycopg.Connection, name: str) -> list[str]:
     Headings of documents with pages come first, for the answer to have one.
     """
     uri = namespaces.get(connection, name).source_uri
-    folder = None if uri is None else evaluation_folder(uri)
-    if folder is not None and (folder / "queries.jsonl").is_file():
-        return list(read_queries(folder / "queries.jsonl").values())[:MOST_QUESTIONS]
+    questions, _ = held_back(uri)
+    if questions:
+        return list(questions.values())[:MOST_QUESTIONS]
     rows = connection.execute(
         """
         SELECT coalesce(topic, title)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from urllib.parse import unquote, urlsplit
 
 from greenlang_vectors.documents.sources.folder import FolderSource
 from greenlang_vectors.documents.sources.jsonl import JsonlSource
 from greenlang_vectors.documents.sources.model import (
     EVALUATION_FOLDER,
+    QRELS,
+    QUERIES,
     ItemVanished,
     RawDocument,
     Source,
@@ -21,6 +26,8 @@ from greenlang_vectors.errors import UsageError
 
 __all__ = [
     "EVALUATION_FOLDER",
+    "QRELS",
+    "QUERIES",
     "FolderSource",
     "ItemVanished",
     "JsonlSource",
@@ -59,14 +66,24 @@ def source_from_uri(uri: str) -> Source:
     return JsonlSource(path) if path.suffix == ".jsonl" else FolderSource(path)
 
 
-def evaluation_folder(uri: str) -> Path | None:
-    """Where a source keeps its held-back questions and judgements; None if it has none.
+@contextmanager
+def evaluation_folder(uri: str) -> Iterator[Path | None]:
+    """The folder of a source's held-back questions (`QUERIES`) and judgements (`QRELS`).
+
+    Of a bucket it is a copy, which goes at the end; None where the source can have none.
 
     Raises:
         UsageError: the URI is of a kind that is not supported.
+        SourceUnavailable: of a bucket, they cannot be had.
     """
-    source = source_from_uri(uri)
-    if not isinstance(source, FolderSource):
-        return None
-    folder = source.root / EVALUATION_FOLDER
-    return folder if folder.is_dir() else None
+    match source_from_uri(uri):
+        case FolderSource() as folder:
+            yield folder.root / EVALUATION_FOLDER
+        case S3Source() as bucket:
+            with TemporaryDirectory() as copy:
+                for name in (QUERIES, QRELS):
+                    if (data := bucket.evaluation(name)) is not None:
+                        (Path(copy) / name).write_bytes(data)
+                yield Path(copy)
+        case _:
+            yield None

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from greenlang_vectors.documents.source import evaluation_folder
+from greenlang_vectors.documents.source import QRELS, QUERIES, evaluation_folder
 from greenlang_vectors.embedding.embedder import Embedder
 from greenlang_vectors.embedding.embedders import Embedders
 from greenlang_vectors.progress import Progress, silent
 from greenlang_vectors.quality.evaluation import evaluate, rank_documents
-from greenlang_vectors.quality.retrieval_metrics import read_qrels, read_queries
+from greenlang_vectors.quality.retrieval_metrics import Qrels, read_qrels, read_queries
 from greenlang_vectors.quality.tuning import measure_recall
 from greenlang_vectors.search.engine import SearchEngine
 from greenlang_vectors.settings import Settings
@@ -60,24 +59,22 @@ def measure(
     """Measure a collection's index against exact search, and keep the figures.
 
     It is asked with what it is really asked with (see `workload`), and with the held-back
-    questions that lie in the folder `_evaluation` of the source.
+    questions that lie in the folder `_evaluation` of the source, a folder or a bucket.
 
     Args:
         tune: first find how wide its searches are to be, and let them be so from now on.
 
     Raises:
-        UsageError: the held-back questions or judgements are not as `evaluate` reads them.
+        UsageError, SourceUnavailable: of the held-back questions, as `held_back` says.
         ModelUnavailable: the collection's model is not on this machine.
     """
     leaf = collection.leaf
     with database.connect() as connection:
         namespace = namespaces.get(connection, leaf.namespace)
-        uri = None if collection.supplied else namespace.source_uri
-        folder = None if uri is None else evaluation_folder(uri)
         rows = leaves.count(connection, leaf)
         if rows == 0:
             return Measurement(rows=0, quality=None, retrieval={})
-        questions = _questions(folder)
+        questions, qrels = held_back(None if collection.supplied else namespace.source_uri)
         judged = np.empty((0, leaf.dimensions), np.float32)
         if questions:
             judged = _vectors(embedders.of(collection), list(questions.values()))
@@ -92,12 +89,12 @@ def measure(
         )
         records.save_search_quality(connection, leaf.namespace, quality)
     retrieval = {}
-    if questions and folder is not None and (folder / "qrels.tsv").is_file():
+    if questions and qrels:
         engine = SearchEngine(database, embedders, settings)
         retrieval = evaluate(
             rank_documents(engine, leaf.namespace, collection=collection.name),
             questions,
-            read_qrels(folder / "qrels.tsv"),
+            qrels,
             progress,
         )
     return Measurement(rows=rows, quality=quality, retrieval=retrieval)
@@ -115,7 +112,7 @@ def compare(
 
     Raises:
         UnknownNamespace: it is not registered.
-        UsageError, ModelUnavailable: as `measure` does.
+        UsageError, SourceUnavailable, ModelUnavailable: as `measure` does.
     """
     with database.connection() as connection:
         namespaces.get(connection, namespace)
@@ -164,10 +161,20 @@ def rows_of(comparisons: Sequence[Comparison]) -> list[list[str]]:
     return rows
 
 
-def _questions(folder: Path | None) -> dict[str, str]:
-    if folder is None or not (folder / "queries.jsonl").is_file():
-        return {}
-    return read_queries(folder / "queries.jsonl")
+def held_back(source_uri: str | None) -> tuple[dict[str, str], Qrels]:
+    """The held-back questions of a source and their judgements; empty where there are none.
+
+    Raises:
+        UsageError: they are not as `evaluate` reads them.
+        SourceUnavailable: they lie in a bucket and cannot be had.
+    """
+    if source_uri is None:
+        return {}, {}
+    with evaluation_folder(source_uri) as folder:
+        if folder is None or not (folder / QUERIES).is_file():
+            return {}, {}
+        judged = (folder / QRELS).is_file()
+        return read_queries(folder / QUERIES), read_qrels(folder / QRELS) if judged else {}
 
 
 def _vectors(embedder: Embedder, questions: list[str]) -> NDArray[np.float32]:

@@ -22,7 +22,7 @@ def measure_search(
 
     Raises:
         UnknownNamespace: it is not registered.
-        UsageError, ModelUnavailable: as `measure` does.
+        UsageError, SourceUnavailable, ModelUnavailable: as `measure` does.
     """
     with database.connection() as connection:
         embedders.collections(connection, name)

@@ -15,6 +15,8 @@ from greenlang_vectors.errors import ExtractionError
 
 EVALUATION_FOLDER = "_evaluation"
 """Held-back questions and judgements at the top of a folder or a bucket: not documents."""
+QUERIES = "queries.jsonl"
+QRELS = "qrels.tsv"
 
 
 @dataclass(frozen=True, slots=True)

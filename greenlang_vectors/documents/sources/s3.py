@@ -125,16 +125,38 @@ class S3Source:
             raise oversized(item.size, max_bytes)
         etag = item.fingerprint.partition("-")[2]
         try:
-            for attempt in retry_context(on=aws.broken_off(), attempts=aws.ATTEMPTS):
-                with attempt:
-                    found = self._client.get_object(
-                        Bucket=self.bucket, Key=self.prefix + _key(item.key), IfMatch=f'"{etag}"'
-                    )
-                    with closing(found["Body"]) as body:
-                        data: bytes = body.read()
+            data = self._get(_key(item.key), IfMatch=f'"{etag}"')
         except aws.failures() as error:
             self._failed(item, error)
         return RawDocument(data=data, name=item.key.rstrip("/").rpartition("/")[2])
+
+    def evaluation(self, name: str) -> bytes | None:
+        """A file of held-back questions or judgements; None if there is none.
+
+        Raises:
+            SourceUnavailable: it cannot be had.
+        """
+        key = f"{EVALUATION_FOLDER}/{name}"
+        try:
+            return self._get(key)
+        except aws.failures() as error:
+            if aws.code(error) in _GONE:
+                return None
+            raise SourceUnavailable(
+                f"{key!r} in {self.uri} cannot be read: {said(error)}.",
+                "Allow s3:GetObject on it, or remove it, and run again.",
+            ) from error
+
+    def _get(self, key: str, **conditions: str) -> bytes:
+        """An object below the prefix, whole; raises what boto3 does."""
+        for attempt in retry_context(on=aws.broken_off(), attempts=aws.ATTEMPTS):
+            with attempt:
+                found = self._client.get_object(
+                    Bucket=self.bucket, Key=self.prefix + key, **conditions
+                )
+                with closing(found["Body"]) as body:
+                    data: bytes = body.read()
+        return data
 
     def _failed(self, item: SourceItem, error: Exception) -> NoReturn:
         code = aws.code(error)

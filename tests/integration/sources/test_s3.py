@@ -9,6 +9,7 @@ import pytest
 from greenlang_vectors import aws
 from greenlang_vectors.documents.source import ItemVanished, S3Source, SourceItem
 from greenlang_vectors.errors import ExtractionError, SourceUnavailable, UsageError
+from greenlang_vectors.quality.comparison import held_back
 from greenlang_vectors.settings import Settings
 from greenlang_vectors.stages.documents import DocumentsReport, load_documents
 from greenlang_vectors.store import dead_letters, namespaces
@@ -157,6 +158,21 @@ def test_an_answer_that_breaks_off_is_asked_for_again(
     broken.extend([True] * 9)
     with pytest.raises(SourceUnavailable):
         source.read(item, LIMIT)
+
+
+def test_held_back_questions_are_those_of_the_bucket(
+    put: Put, bucket: str, refuse: Refuse
+) -> None:
+    uri = f"s3://{bucket}/acts"
+    put("_evaluation/queries.jsonl", "of another prefix")
+    assert held_back(uri) == ({}, {})
+    put("acts/_evaluation/queries.jsonl", '{"_id": "q", "text": "Who must report?"}')
+    assert held_back(uri) == ({"q": "Who must report?"}, {})
+    put("acts/_evaluation/qrels.tsv", "q\ta.txt\t1\n")
+    assert held_back(uri) == ({"q": "Who must report?"}, {"q": {"a.txt": 1}})
+    refuse("acts/_evaluation/", "AccessDenied", 403)
+    with pytest.raises(SourceUnavailable, match=r"_evaluation/queries\.jsonl.*AccessDenied"):
+        held_back(uri)
 
 
 @pytest.mark.usefixtures("aws_server")
