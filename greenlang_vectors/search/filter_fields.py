@@ -31,6 +31,13 @@ OPERATORS: Final[dict[Kind, tuple[str, ...]]] = {
 KEY: Final = r'"(?:[^"\\]|\\.)*"|[^\s."\\=!<>~]+'
 """A key of a metadata field as it is written: a JSON string, or nothing that needs one."""
 
+NUMBERS: Final = frozenset(
+    f"metadata.{key}" for key in ("annex", "article", "paragraph", "recital")
+)
+"""What acts number: "8" and "19a" are text, and the number 8 is meant as well (see `filters`)."""
+TEXTS: Final = frozenset(f"metadata.{key}" for key in ("celex", "paragraphs", "recitals"))
+"""What is typed for these is text, whatever else it could be read as: `31999E0345` is no number."""
+
 _COLUMNS: Final[dict[str, Kind]] = {
     "source_type": "text",
     "source_id": "uuid",

@@ -17,6 +17,9 @@ Fields:
 
 A key that holds a dot, a blank or a quote is written as a JSON string: `metadata."a.b"`.
 
+Numbers of provisions are text ("8", "19a") in `metadata.article`, `.paragraph`, `.recital` and
+`.annex`: eq, ne, in and nin take a whole number there for itself and for its text.
+
 Logic has two values: every comparison is true or false, never unknown. A key that is missing and
 one whose value is JSON null are the same: nothing is there.
 
@@ -50,8 +53,10 @@ from greenlang_vectors.documents.model import JSON
 from greenlang_vectors.errors import UsageError
 from greenlang_vectors.search.filter_fields import (
     KEY,
+    NUMBERS,
     OPERATORS,
     ORDER,
+    TEXTS,
     Kind,
     field,
     kind_of,
@@ -126,6 +131,8 @@ _SYMBOLS: Final[dict[str, Operator]] = {
     "<": "lt",
     "~": "like",
 }
+_ALTERNATIVES: Final[dict[Operator, Operator]] = {"eq": "in", "in": "in", "ne": "nin", "nin": "nin"}
+"""By operator, the one that takes several values."""
 _TEXT: Final = re.compile(
     rf"\s*((?:{KEY})(?:\.(?:{KEY}))*)\s*"
     r"(!=|>=|<=|=|>|<|~|(?<=\s)(?:in|nin|like|contains|exists)(?=\s|$))\s*(.*?)\s*",
@@ -148,7 +155,8 @@ def parse_text(text: str) -> Comparison:
 
     Operators: `=  !=  >  >=  <  <=  ~` (like) and the words in, nin, like, contains, exists. Of
     metadata, a value that reads as a JSON number, text, true or false is that; anything else is
-    text. Values of a list are separated by commas.
+    text, and so is all of `metadata.celex`, `.paragraphs` and `.recitals`. Values of a list are
+    separated by commas.
 
     Raises:
         UsageError: as for `parse`.
@@ -161,7 +169,7 @@ def parse_text(text: str) -> Comparison:
         )
     name, sign, rest = matched.groups()
     op = _SYMBOLS.get(sign, sign)
-    typed = name.startswith("metadata.")
+    typed = name.startswith("metadata.") and name not in TEXTS
     value: JSON
     if op == "exists":
         value = _item(rest, True) if rest else True
@@ -248,7 +256,8 @@ class _Reader:
                 value = pattern(value, at)
             case _:
                 value = scalar(value, kind, at, ordered=op in ORDER)
-        return Comparison(name, cast("Operator", op), value)
+        comparison = Comparison(name, cast("Operator", op), value)
+        return _numbers_as_text(comparison) if name in NUMBERS else comparison
 
     def _list(self, value: JSON, kind: Kind, at: str, op: str) -> JSON:
         if not isinstance(value, list):
@@ -257,6 +266,15 @@ class _Reader:
         if self._values > MAX_VALUES:
             raise wrong(at, f"brings the values of all lists above {MAX_VALUES}", "")
         return [scalar(item, kind, f"{at}[{i}]") for i, item in enumerate(value)]
+
+
+def _numbers_as_text(asked: Comparison) -> Comparison:
+    """The comparison with whole numbers and their texts, where it asks for equality."""
+    values = asked.value if isinstance(asked.value, list) else [asked.value]
+    texts = [str(each) for each in values if isinstance(each, int) and not isinstance(each, bool)]
+    missing = [text for text in texts if text not in values]
+    op: Operator | None = _ALTERNATIVES.get(asked.op)
+    return asked if op is None or not missing else Comparison(asked.field, op, [*values, *missing])
 
 
 def _items(text: str, typed: bool) -> list[JSON]:

@@ -65,6 +65,8 @@ def found(database: Database, toys: Embedders, settings: Settings, **wanted: JSO
 def test_a_filter_names_provisions(database: Database, toys: Embedders, settings: Settings) -> None:
     assert bring_in(database, toys) == 3
     assert found(database, toys, settings, article="8") == ["Article 8"]
+    assert found(database, toys, settings, article=8) == ["Article 8"]
+    assert found(database, toys, settings, article={"$ne": 8}) == ["ANNEX II", "Article 7"]
     assert found(database, toys, settings, article="7", paragraph="1") == ["Article 7"]
     assert found(database, toys, settings, paragraphs={"$contains": "2"}) == ["Article 7"]
     assert found(database, toys, settings, annex="II") == ["ANNEX II"]

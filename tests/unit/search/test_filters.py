@@ -76,6 +76,15 @@ def test_json_becomes_the_tree_it_describes() -> None:
         ("metadata.in=a=b<c", "metadata.in", "eq", "a=b<c"),
         ("metadata.a=", "metadata.a", "eq", ""),
         ("metadata.a=[1]", "metadata.a", "eq", "[1]"),
+        ("metadata.article=8", "metadata.article", "in", [8, "8"]),
+        ("metadata.recital != 19", "metadata.recital", "nin", [19, "19"]),
+        ("metadata.paragraph in 1,2a,3", "metadata.paragraph", "in", [1, "2a", 3, "1", "3"]),
+        ("metadata.annex=I", "metadata.annex", "eq", "I"),
+        ('metadata.article="8"', "metadata.article", "eq", "8"),
+        ("metadata.article >= 8", "metadata.article", "gte", 8),
+        ("metadata.celex=31999E0345", "metadata.celex", "eq", "31999E0345"),
+        ("metadata.paragraphs contains 2", "metadata.paragraphs", "contains", "2"),
+        ("metadata.recitals contains 2,3", "metadata.recitals", "contains", ["2", "3"]),
         (f"source_id={UUID.upper()}", "source_id", "eq", UUID),
         ("created_at>=2024-01-31", "created_at", "gte", "2024-01-31"),
         ("updated_at<2024-01-31T02:00+02:00", "updated_at", "lt", "2024-01-31T00:00:00+00:00"),
@@ -85,6 +94,15 @@ def test_a_comparison_as_it_is_typed(text: str, field: str, op: str, value: obje
     read = parse_text(text)
     assert (read.field, read.op, read.value) == (field, op, value)
     assert type(read.value) is type(value)
+
+
+def test_the_number_of_a_provision_is_meant_as_number_and_as_text() -> None:
+    read = parse(comparison("metadata.article", value=8))
+    assert read == Comparison("metadata.article", "in", [8, "8"])
+    assert as_json(parse(as_json(read))) == as_json(read)
+    for value in ("8", True, 8.5):
+        assert parse(comparison("metadata.article", value=value)).value == value  # type: ignore[union-attr]
+    assert parse(comparison("metadata.year", value=8)) == Comparison("metadata.year", "eq", 8)
 
 
 @pytest.mark.parametrize(
