@@ -16,10 +16,11 @@ from resources.progress import LoggedProgress
 
 
 class ReplayConfig(dg.Config):
-    """Which dead letters of the namespace; all open ones of the pipeline by default."""
+    """Which dead letters of the namespace; by default all open ones that can be replayed."""
 
     stage: str | None = Field(
-        default=None, description="Only those of this stage: documents, chunks or embeddings."
+        default=None,
+        description="Only those of this stage: documents, chunks, embeddings or kafka.",
     )
     ids: list[str] = Field(
         default=[], description="Only these, as `greenlang-vectors dead-letters list` has them."
@@ -34,11 +35,12 @@ def replay_letters(
     embedding: EmbeddingResource,
     settings: dg.ResourceParam[Settings],
 ) -> None:
-    """Each letter once more through the stage it failed at; the table says what became of it.
+    """Each letter once more through the stage it failed at, a message of a topic as it came; the
+    table says what became of it.
 
     What comes through goes on with the namespace's next run of `ingest`.
     """
-    from greenlang_vectors.stages.replay import STAGES, replay  # noqa: PLC0415
+    from greenlang_vectors.ingest.replay import replay, split  # noqa: PLC0415
 
     namespace, progress = context.partition_key, LoggedProgress().listener(context)
     with explained(context):
@@ -47,10 +49,14 @@ def replay_letters(
                 found = dead_letters.find(connection, [UUID(each) for each in config.ids])
             else:
                 found = dead_letters.list_all(connection, namespace, config.stage)
-        stages = STAGES if config.stage is None else (config.stage,)
-        letters = [
-            letter for letter in found if letter.namespace == namespace and letter.stage in stages
-        ]
+            letters, _ = split(
+                connection,
+                [
+                    letter
+                    for letter in found
+                    if letter.namespace == namespace and config.stage in {None, letter.stage}
+                ],
+            )
         results = replay(
             database,
             letters,

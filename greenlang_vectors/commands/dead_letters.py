@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -114,14 +115,25 @@ def replay_letters(
 ) -> None:
     """Try these letters, or all open ones of a namespace, again: through their stage alone.
 
-    Ends with code 1 where one failed again.
+    Messages of a topic are stored again as they came. Of a namespace, letters that something else
+    has to try are left, and told with what does. Ends with code 1 where one failed again.
     """
-    from greenlang_vectors.stages import replay  # noqa: PLC0415 - loads slowly
+    from greenlang_vectors.ingest import replay  # noqa: PLC0415 - loads slowly
+    from greenlang_vectors.ingest.messages import STAGE as MESSAGES  # noqa: PLC0415
 
     settings = get_settings()
     with opened(settings) as database:
         with database.connection() as connection:
             chosen = _chosen(connection, ids, namespace, stage)
+            if not ids:
+                chosen, left = replay.split(connection, chosen)
+                for what, count in Counter(map(replay.instead, left)).items():
+                    errors.print(
+                        f"{count} dead letters are not replayed here. {what}",
+                        soft_wrap=True,
+                        highlight=False,
+                        markup=False,
+                    )
         with bars() as shown:
             results = replay.replay(
                 database,
@@ -134,7 +146,8 @@ def replay_letters(
         print_json({"replayed": [_result(each) for each in results]})
     elif results:
         output.print(_results(results))
-    if settled := sorted({each.letter.namespace for each in results if each.again is None}):
+    came_through = [each.letter for each in results if each.again is None]
+    if settled := sorted({each.namespace for each in came_through if each.stage != MESSAGES}):
         errors.print(
             f"What came through goes on with the next run: start the job ingest of"
             f" {', '.join(settled)} in Dagster, or wait for the schedule daily_refresh.",

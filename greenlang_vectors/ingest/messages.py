@@ -7,7 +7,7 @@ value the document is removed.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal, Self
 
@@ -28,9 +28,14 @@ from greenlang_vectors.store import dead_letters, namespaces
 from greenlang_vectors.store.documents import SOURCE_TYPE, NewVersion
 from greenlang_vectors.store.embedding_jobs import Burst
 from greenlang_vectors.store.encryption.data_keys import cipher_of
+from greenlang_vectors.store.locks import exclusive
 
 STAGE = "kafka"
 ORIGIN = "kafka"
+
+LETTERS = "kafka letters"
+"""The lock under which a replay and later messages of the same keys take turns, so that what is
+replayed never comes after them."""
 
 LONGEST_KEY = 1024
 
@@ -149,12 +154,16 @@ class Sink:
                 some may be stored.
             ModelUnavailable, EmbeddingFailed, KeyUnavailable: nothing is stored.
         """
-        with self._job.bit(going_on=self._going_on):
-            return self._store(messages)
-
-    def _store(self, messages: Sequence[Message]) -> Stored:
-        stored = Stored(len(messages))
         last = {_item(message): message for message in messages}
+        with self._job.bit(going_on=self._going_on):
+            if not dead_letters.any_of(self._connection, self._namespace.name, STAGE, last):
+                return self._store(len(messages), last)
+            with exclusive(self._connection, LETTERS, self._namespace.name):
+                return self._store(len(messages), last)
+
+    def _store(self, count: int, last: Mapping[str, Message]) -> Stored:
+        """Store the last messages of their keys, of so many that came."""
+        stored = Stored(count)
         failed: list[str] = []
 
         def refuse(item: str, error: ItemError) -> None:

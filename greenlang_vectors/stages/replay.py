@@ -6,12 +6,11 @@ replay that was killed is repeated, and does what is left.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
-from uuid import UUID
 
 from greenlang_vectors.embedding.embedders import Embedders
-from greenlang_vectors.errors import UsageError
 from greenlang_vectors.progress import Progress
 from greenlang_vectors.settings import Settings
 from greenlang_vectors.stages import chunks, documents, embeddings
@@ -25,7 +24,7 @@ ELSEWHERE = {
     "relay": "greenlang-vectors migrate relay {namespace} --retry --once",
     "follow": "greenlang-vectors migrate follow {namespace} --once",
     "backfill": "greenlang-vectors migrate repair {namespace}",
-    "import": "greenlang-vectors import FILE --namespace {namespace}",
+    "import": "greenlang-vectors import {file} --namespace {namespace}",
 }
 """What tries the dead letters of a move from Weaviate and of an import again."""
 
@@ -50,22 +49,16 @@ def replay(
     embedders: Embedders,
     settings: Settings,
     progress: Callable[[str], Progress],
-) -> list[Replayed]:
+) -> None:
     """Try these again, stage by stage; what they leave to later stages the next run does.
 
     Args:
+        letters: of the pipeline's stages.
         progress: gives the listener for a stage of this name.
 
     Raises:
-        UsageError: one of them failed at a stage that is not of the pipeline; none is tried.
         GreenLangError: the error of the stage that stopped; what came through before stays so.
     """
-    for letter in letters:
-        if letter.stage not in STAGES:
-            raise UsageError(
-                f"Dead letters of the stage {letter.stage} are not replayed here.",
-                command(letter),
-            )
     for namespace, stage, items in _groups(letters):
         match stage:
             case documents.STAGE:
@@ -96,7 +89,16 @@ def replay(
                     only=sorted(items),
                     progress=progress(stage),
                 )
-    left = _left(database, {letter.namespace for letter in letters})
+
+
+def outcome(database: Database, letters: Sequence[DeadLetter]) -> list[Replayed]:
+    """What became of letters that were tried again."""
+    with database.connection() as connection:
+        left = {
+            letter.id: letter
+            for namespace in {letter.namespace for letter in letters}
+            for letter in dead_letters.list_all(connection, namespace, discarded=True)
+        }
     return [Replayed(letter, left.get(letter.id)) for letter in letters]
 
 
@@ -104,8 +106,11 @@ def command(letter: DeadLetter) -> str:
     """What tries this letter again, in words."""
     if letter.stage in STAGES:
         return f"Run `greenlang-vectors dead-letters replay {letter.id}`."
+    if letter.stage == "kafka" and letter.reason != "damaged":
+        return f"Once what it lacked is there: `greenlang-vectors dead-letters replay {letter.id}`."
     if known := ELSEWHERE.get(letter.stage):
-        return f"Run `{known.format(namespace=letter.namespace)}`."
+        file = shlex.quote(letter.item.partition(" of ")[2])  # "line 3 of /data/passages.jsonl"
+        return f"Run `{known.format(namespace=letter.namespace, file=file)}`."
     return letter.remedy
 
 
@@ -120,12 +125,3 @@ def _groups(letters: Sequence[DeadLetter]) -> Iterator[tuple[str, str, Collectio
             }
             if items:
                 yield namespace, stage, items
-
-
-def _left(database: Database, namespaces: Collection[str]) -> dict[UUID, DeadLetter]:
-    with database.connection() as connection:
-        return {
-            letter.id: letter
-            for namespace in namespaces
-            for letter in dead_letters.list_all(connection, namespace, discarded=True)
-        }

@@ -88,6 +88,26 @@ def record(
     )
 
 
+def any_of(
+    connection: psycopg.Connection, namespace: str, stage: str, items: Collection[str]
+) -> bool:
+    """Whether a dead letter of the stage, open or discarded, is of one of these items."""
+    row = connection.execute(
+        "SELECT EXISTS (SELECT FROM dead_letters"
+        " WHERE namespace = %s AND stage = %s AND item = ANY(%s))",
+        [namespace, stage, list(items)],
+    ).fetchone()
+    return row == (True,)
+
+
+def without_original(connection: psycopg.Connection, ids: Sequence[UUID]) -> set[UUID]:
+    """Those of the dead letters that do not keep what failed."""
+    rows = connection.execute(
+        "SELECT id FROM dead_letters WHERE id = ANY(%s) AND original IS NULL", [list(ids)]
+    )
+    return {row[0] for row in rows}
+
+
 def original(connection: psycopg.Connection, letter: DeadLetter) -> bytes | None:
     """What failed, as it came; None where it was not kept."""
     row = connection.execute(

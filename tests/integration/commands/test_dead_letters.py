@@ -7,8 +7,9 @@ from uuid import uuid4
 
 import pytest
 
+from greenlang_vectors.errors import ItemError
 from greenlang_vectors.stages.documents import load_documents
-from greenlang_vectors.store import namespaces
+from greenlang_vectors.store import dead_letters, namespaces
 from greenlang_vectors.store.database import Database
 
 from ..conftest import Cli
@@ -65,6 +66,21 @@ def test_what_is_mended_comes_through(cli: Cli, name: str, tmp_path: Path) -> No
     assert "settled" in settled.out
     assert "start the job ingest" in settled.said
     assert set(letters(cli, name)) == {"[two].pdf"}
+
+
+def test_what_something_else_has_to_try_is_left_and_named(
+    cli: Cli, name: str, database: Database
+) -> None:
+    with database.connect() as connection:
+        for stage, item in (("import", "line 3 of /data/a b.jsonl"), ("kafka", "a message")):
+            dead_letters.record(connection, name, stage, item, ItemError("odd", "It.", "Mend it."))
+    again = cli("dead-letters", "replay", "--namespace", name, "--json")
+    assert {each["stage"] for each in again.json["replayed"]} == {"documents"}
+    command = f"Run `greenlang-vectors import '/data/a b.jsonl' --namespace {name}`."
+    for said in (command, "1 dead letters are not replayed here. Mend it."):
+        assert said in again.said
+    refused = cli("dead-letters", "replay", letters(cli, name)["line 3 of /data/a b.jsonl"])
+    assert (refused.code, command in refused.said) == (2, True)
 
 
 def test_giving_up_asks_and_is_shown_from_then_on_where_it_is_asked_for(

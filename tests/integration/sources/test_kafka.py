@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,16 @@ from confluent_kafka import KafkaError, TopicPartition
 from greenlang_vectors.embedding.embedders import Embedders
 from greenlang_vectors.errors import EmbeddingFailed, SourceUnavailable, UsageError
 from greenlang_vectors.ingest import messages, topics
-from greenlang_vectors.ingest.messages import Sink, Stored
+from greenlang_vectors.ingest import replay as replaying
+from greenlang_vectors.ingest.messages import LETTERS, Message, Sink, Stored
 from greenlang_vectors.ingest.topics import TopicUnavailable, consume_batch
+from greenlang_vectors.progress import silent
 from greenlang_vectors.settings import Settings
 from greenlang_vectors.stages import originals
 from greenlang_vectors.store import dead_letters
 from greenlang_vectors.store.database import Database
+from greenlang_vectors.store.dead_letters import DeadLetter
+from greenlang_vectors.store.locks import exclusive
 from tests.integration.conftest import Cli
 
 from .conftest import Refuse
@@ -102,6 +107,57 @@ def test_poison_is_kept_as_it_came_and_holds_up_no_other(
     topic.send(("json", {"text": "It is mended."}))
     topic.consume(1)
     assert letters.keys() - topic.letters.keys() == {"json"}
+
+
+def test_a_replay_stores_what_was_kept_and_nothing_older_than_what_is_there(
+    topic: Topic, database: Database, add_document: Callable[..., Any]
+) -> None:
+    for key in ("a", "b"):
+        add_document(topic.connection, topic.namespace, key, ["It is delivered."])
+    ours = {"text": "It is ours."}
+    topic.send(("a", ours), ("b", ours), ("json", b"{"), (None, ours), ("a", ours))
+    topic.consume(5)
+    found = dead_letters.list_all(topic.connection, topic.namespace, "kafka")
+    letters, cannot = replaying.split(topic.connection, found)
+    assert [letter.item for letter in letters] == ["a", "b", "json"]
+    assert [letter.item[: len(topic.name)] for letter in cannot] == [topic.name]
+
+    def again(*chosen: DeadLetter) -> dict[str, bool]:
+        results = replaying.replay(
+            database,
+            chosen,
+            embedders=topic.toys,
+            settings=topic.settings,
+            progress=lambda _: silent,
+        )
+        return {each.letter.item: each.again is None for each in results}
+
+    with pytest.raises(UsageError, match=r"cannot be replayed.*Produce it again"):
+        again(*found)
+    assert again(*letters) == {"a": False, "b": False, "json": False}
+    topic.connection.execute("DELETE FROM documents WHERE namespace = %s", [topic.namespace])
+    topic.send(("b", {"text": "It is newer."}))
+    topic.consume(1)
+    assert again(*letters) == {"a": True, "b": True, "json": False}
+    assert topic.rows == {"a": ("It is ours.", {}), "b": ("It is newer.", {})}
+    left = dead_letters.list_all(topic.connection, topic.namespace, "kafka")
+    assert [letter.attempts for letter in left if letter.item == "json"] == [3]
+
+
+def test_a_later_message_waits_for_the_replay_of_an_older_one(
+    topic: Topic, database: Database
+) -> None:
+    topic.sink.store([Message("t/0@1", b"a", b"{"), Message("t/0@2", b"b", b"{")])
+    newer = Message("t/0@3", b"a", b'{"text": "It is newer."}')
+    with database.connect() as other:
+        with exclusive(other, LETTERS, topic.namespace):
+            topic.sink.store([replace(newer, key=b"c")])
+            storing = threading.Thread(target=topic.sink.store, args=[[newer]])
+            storing.start()
+            storing.join(0.5)
+            assert storing.is_alive()
+        storing.join(10)
+    assert topic.rows.keys() == {"a", "c"}
 
 
 def test_offsets_are_committed_only_after_the_rows(

@@ -16,13 +16,14 @@ from greenlang_vectors.embedding.embedder import Embedder
 from greenlang_vectors.embedding.embedders import Embedders
 from greenlang_vectors.embedding.models import PACKAGED_MODEL, ModelSpec, resolve_model
 from greenlang_vectors.errors import ExtractionError, ItemError, UsageError
+from greenlang_vectors.ingest.replay import replay
 from greenlang_vectors.monitoring.work import metrics
 from greenlang_vectors.progress import silent
 from greenlang_vectors.settings import Settings
 from greenlang_vectors.stages import originals
 from greenlang_vectors.stages.documents import load_documents
 from greenlang_vectors.stages.embeddings import embed_chunks
-from greenlang_vectors.stages.replay import Replayed, command, replay
+from greenlang_vectors.stages.replay import Replayed, command
 from greenlang_vectors.store import dead_letters, namespaces
 from greenlang_vectors.store.database import Database
 from greenlang_vectors.store.dead_letters import DeadLetter, UnknownDeadLetter
@@ -176,7 +177,7 @@ def test_a_move_has_commands_of_its_own(
         assert f"greenlang-vectors migrate {'repair' if stage == 'backfill' else stage}" in (
             command(letter)
         )
-        with pytest.raises(UsageError, match="are not replayed here"):
+        with pytest.raises(UsageError, match="cannot be replayed"):
             again(database, embedders, known, letter)
     assert letters(database, name)["one.pdf"].attempts == 1
 
