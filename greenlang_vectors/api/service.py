@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, Any
 
 import anyio
@@ -53,8 +54,13 @@ class Answer(JSONResponse):
     def render(self, content: Any) -> bytes:  # noqa: ANN401 - what JSON holds
         """See `Response.render`."""
         return json.dumps(
-            content, default=str, ensure_ascii=False, allow_nan=False, separators=(",", ":")
+            content, default=_text, ensure_ascii=False, allow_nan=False, separators=(",", ":")
         ).encode()
+
+
+def _text(value: object) -> str:
+    """What JSON has no form of: times as RFC 3339 has them, ids."""
+    return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
 def failures(*statuses: int) -> dict[int | str, dict[str, Any]]:
