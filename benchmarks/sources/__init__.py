@@ -20,8 +20,7 @@ from benchmarks.sources.bucket import bucket, stand_in
 from benchmarks.sources.followed import folder_and_corpus
 from benchmarks.sources.sent import imports, topic, uploads
 from benchmarks.sources.way import Section, Sizes, texts
-from greenlang_vectors.documents.extract import extract
-from greenlang_vectors.documents.source import RawDocument
+from greenlang_vectors.documents.language import language_of
 from greenlang_vectors.embedding.embedder import Embedder
 from greenlang_vectors.embedding.embedders import Embedders
 
@@ -29,7 +28,7 @@ from greenlang_vectors.embedding.embedders import Embedders
 def measure(server_url: str, sizes: Sizes) -> list[Section]:
     """Every way in, one after the other."""
     made = texts(sizes.documents)
-    extract(RawDocument(made[0].encode(), "act.md"))  # loads what tells languages
+    language_of(made[0])  # loads what tells languages, once a process
     embedders = Embedders.only(Embedder(RandomModel()))
     with tempfile.TemporaryDirectory(prefix="glv-") as name:
         folder = Path(name)
