@@ -19,6 +19,7 @@ from greenlang_vectors.commands.api_keys import api_keys_group
 from greenlang_vectors.commands.archive import archive_group
 from greenlang_vectors.commands.audit import audit_group
 from greenlang_vectors.commands.backup import backup_group
+from greenlang_vectors.commands.bench import bench_group
 from greenlang_vectors.commands.collections import collections_group
 from greenlang_vectors.commands.common import (
     as_json_option,
@@ -177,6 +178,7 @@ app.add_command(api_keys_group)
 app.add_command(archive_group)
 app.add_command(audit_group)
 app.add_command(backup_group)
+app.add_command(bench_group)
 app.add_command(collections_group)
 app.add_command(consume)
 app.add_command(dead_letters_group)

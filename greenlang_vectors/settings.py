@@ -19,6 +19,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
 ProfileName = Literal["dev", "staging", "production"]
+Backend = Literal["torch", "onnx", "openvino"]
+Precision = Literal["float32", "bfloat16", "int8"]
 SmtpSecurity = Literal["starttls", "tls", "none"]
 
 SslMode = Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]
@@ -216,6 +218,12 @@ class Settings(BaseSettings):
         gt=0,
         description="Files larger than this become dead letters (bytes).",
     )
+    ocr_languages: str = Field(
+        default="",
+        pattern=r"^([a-z]{3}(_[a-z]+)*(\+[a-z]{3}(_[a-z]+)*)*)?$",
+        description="Languages in which scanned pages of PDFs are recognised, by Tesseract's names"
+        " with + between, such as eng+deu. Without them such pages are left out.",
+    )
     s3_events_queue_url: str | None = Field(
         default=None,
         description="The SQS queue that S3 tells changes of namespaces' buckets to.",
@@ -244,6 +252,16 @@ class Settings(BaseSettings):
         default=256,
         gt=0,
         description="Chunks embedded and stored in one step; a killed run repeats at most one.",
+    )
+    embedding_backend: Backend = Field(
+        default="torch",
+        description="What runs a model on this machine; `greenlang-vectors bench embedding` tells"
+        " the fastest. Torch alone uses a GPU.",
+    )
+    embedding_precision: Precision = Field(
+        default="float32",
+        description="What a model on this machine calculates in: torch and openvino in bfloat16,"
+        " too, openvino with int8. Another one embeds everything anew.",
     )
     embedding_cache: Literal["postgres", "redis"] = Field(
         default="postgres",

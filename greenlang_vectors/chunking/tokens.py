@@ -34,6 +34,7 @@ class Tokenizer:
 
     def __init__(self, definition: bytes) -> None:
         self._tokenizer = HuggingFaceTokenizer.from_buffer(definition)
+        self._padding = int((self._tokenizer.padding or {}).get("pad_id", 0))
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
         self.special_tokens: int = self._tokenizer.num_special_tokens_to_add(False)
@@ -62,6 +63,23 @@ class Tokenizer:
     def counts(self, texts: Sequence[str]) -> list[int]:
         """`count` of each text, on all cores. All encodings are in memory at once."""
         return [len(encoding) for encoding in self._tokenizer.encode_batch_fast(texts)]
+
+    def padded(self, texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Tokens as a model takes them, and which of them are not padding.
+
+        Args:
+            texts: at least one.
+
+        Returns:
+            two arrays of shape (texts, tokens of the longest).
+        """
+        encodings = self._tokenizer.encode_batch_fast(texts)
+        shape = len(encodings), max(map(len, encodings))
+        tokens, attended = np.full(shape, self._padding, np.int64), np.zeros(shape, np.int64)
+        for row, encoding in enumerate(encodings):
+            tokens[row, : len(encoding)] = encoding.ids
+            attended[row, : len(encoding)] = 1
+        return tokens, attended
 
     def spans(self, text: str) -> Spans:
         """Where each token stands, special ones left out.

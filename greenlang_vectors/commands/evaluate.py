@@ -18,13 +18,10 @@ from greenlang_vectors.commands.common import (
     output,
     print_json,
 )
-from greenlang_vectors.errors import UsageError
 from greenlang_vectors.search.model import Mode
 from greenlang_vectors.settings import get_settings
 from greenlang_vectors.store import namespaces
 from greenlang_vectors.store.status import namespace_status
-
-EVALUATION_FILES = ("corpus.jsonl", "queries.jsonl", "qrels.tsv")
 
 
 @click.command()
@@ -43,23 +40,12 @@ def evaluate(folder: Path, rerank: bool, as_json: bool) -> None:
         evaluate as evaluate_ranking,
     )
     from greenlang_vectors.quality.evaluation import rank_documents  # noqa: PLC0415
-    from greenlang_vectors.quality.retrieval_metrics import (  # noqa: PLC0415
-        read_qrels,
-        read_queries,
-    )
+    from greenlang_vectors.quality.retrieval_metrics import read_judgements  # noqa: PLC0415
     from greenlang_vectors.search.engine import SearchEngine  # noqa: PLC0415
     from greenlang_vectors.search.rerank import reranker_of  # noqa: PLC0415
     from greenlang_vectors.stages.pipeline import fill  # noqa: PLC0415
 
-    for file in EVALUATION_FILES:
-        if not (folder / file).is_file():
-            raise UsageError(
-                f"There is no {file} in {str(folder)!r}.",
-                f"A retrieval set is {', '.join(EVALUATION_FILES)}.",
-            )
-    queries, qrels = read_queries(folder / "queries.jsonl"), read_qrels(folder / "qrels.tsv")
-    if not any(score > 0 for query in queries for score in qrels.get(query, {}).values()):
-        raise UsageError(f"No question in {str(folder)!r} has a relevant judgement.")
+    queries, qrels = read_judgements(folder)
     name = namespaces.validate_name(f"evaluation-{folder.resolve().name.lower()}")
     settings = get_settings()
     if rerank:

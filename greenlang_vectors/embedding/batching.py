@@ -26,6 +26,59 @@ LOCAL = BatchLimits(tokens=2048, texts=32, padded=True)
 to it, for short and long texts alike (docs/benchmarks.md); over 32 texts gain nothing on a CPU."""
 
 
+class FoundLimits:
+    """What a GPU takes at once, found while it works (PRD 7.2): doubled while that is faster.
+
+    What does not fit into its memory is never tried again.
+    """
+
+    FIRST, MOST = 8192, 2**20
+    """Tokens of the first batches, and of the largest."""
+
+    FASTER = 1.05
+    """A size pays if it does so many times the tokens a second of half of it."""
+
+    SAMPLES = 2
+    """Batches a size is judged by, by the faster: the first of a shape is slow."""
+
+    TOKENS_A_TEXT = 16
+    """Texts shorter than this count as long as this: more texts than that are no matter of size."""
+
+    def __init__(self) -> None:
+        self._tokens = self.FIRST
+        self._most = self.MOST
+        self._rates: list[float] = []
+        self._half = 0.0
+        self._settled = False
+
+    @property
+    def limits(self) -> BatchLimits:
+        """As found until now."""
+        return BatchLimits(self._tokens, self._tokens // self.TOKENS_A_TEXT, padded=True)
+
+    def done(self, tokens: int, seconds: float) -> None:
+        """A batch of so many tokens, padding included, took so long."""
+        if self._settled or 2 * tokens <= self._tokens:
+            return
+        self._rates.append(tokens / seconds)
+        if len(self._rates) < self.SAMPLES:
+            return
+        rate = max(self._rates)
+        self._rates = []
+        if rate <= self._half * self.FASTER:
+            self._tokens, self._settled = self._tokens // 2, True
+        elif 2 * self._tokens > self._most:
+            self._settled = True
+        else:
+            self._tokens, self._half = 2 * self._tokens, rate
+
+    def too_large(self, tokens: int) -> None:
+        """A batch of so many tokens did not fit into memory."""
+        self._most = min(self._most, max(1, tokens // 2))
+        if self._tokens > self._most:
+            self._tokens, self._rates = self._most, []
+
+
 def length_sorted_batches(
     lengths: Sequence[int], limits: BatchLimits = LOCAL
 ) -> Iterator[list[int]]:

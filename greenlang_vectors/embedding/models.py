@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from greenlang_vectors.chunking.tokens import Tokenizer
 from greenlang_vectors.embedding.batching import LOCAL, BatchLimits
 from greenlang_vectors.errors import ModelUnavailable
+from greenlang_vectors.settings import Precision
 
 PACKAGED_MODEL = "all-MiniLM-L6-v2"
 REMEDY = (
@@ -80,6 +81,7 @@ class ModelSpec:
             under the same name have another. A remote model's name alone stands for its weights.
         limits: what it takes at once.
         price: US dollars for a million tokens, by its maker's list; 0 for one on this machine.
+        precision: what it calculates in.
     """
 
     name: str
@@ -89,6 +91,7 @@ class ModelSpec:
     revision: str
     limits: BatchLimits = LOCAL
     price: float = 0.0
+    precision: Precision = "float32"
 
     def tokenizer(self) -> Tokenizer:
         """What texts are cut with: the model's tokenizer; for a remote model the packaged model's.
@@ -104,6 +107,8 @@ class ModelSpec:
     def fingerprint(self, normalize: bool) -> str:
         """Names everything a vector depends on beside its text (32 hex digits)."""
         everything = [self.name, self.revision, self.dimensions, self.max_tokens, normalize]
+        if self.precision != "float32":
+            everything.append(self.precision)
         return hashlib.sha256(json.dumps(everything).encode()).hexdigest()[:32]
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from functools import lru_cache
+from pathlib import Path
 
+from greenlang_vectors.embedding.backends import local_model
 from greenlang_vectors.embedding.cache import open_cache
 from greenlang_vectors.embedding.embedder import Embedder
-from greenlang_vectors.embedding.models import EmbeddingModel, ModelSpec, resolve_model
+from greenlang_vectors.embedding.models import EmbeddingModel, resolve_model
 from greenlang_vectors.embedding.openai_api import Endpoint, OpenAIModel
-from greenlang_vectors.embedding.sentence_transformer import SentenceTransformerModel
 from greenlang_vectors.settings import Settings, get_settings
 from greenlang_vectors.store.database import Database
 
@@ -34,17 +36,23 @@ def open_embedder(
 
     Args:
         cache_seconds: how long the cache keeps a vector; None for no cache.
-        settings: say where a remote model is asked; those of the process if None.
+        settings: say what runs a model here and where a remote one is asked; those of the process
+            if None.
 
     Raises:
         ModelUnavailable: the model is not on this machine, or a remote one lacks its key.
-        UsageError: the cache is to be in Redis, and GREENLANG_REDIS_URL names none.
+        UsageError: the cache is to be in Redis, and GREENLANG_REDIS_URL names none, or the backend
+            does not calculate in the precision asked for.
     """
     spec = resolve_model(model_name)
     settings = settings or get_settings()
-    endpoint = None if spec.directory else Endpoint.of(settings, spec.name)
+    model: EmbeddingModel
     with _opening:
-        model = _model(spec, endpoint)
+        if spec.directory:
+            spec = replace(spec, precision=settings.embedding_precision)
+            model = _local(spec, settings.embedding_backend, exports_of(settings))
+        else:
+            model = _remote(spec, Endpoint.of(settings, spec.name))
     cache = None
     if cache_seconds is not None:
         fingerprint = spec.fingerprint(normalize)
@@ -52,6 +60,10 @@ def open_embedder(
     return Embedder(model, cache, normalize)
 
 
-@lru_cache(maxsize=MODELS_KEPT)
-def _model(spec: ModelSpec, endpoint: Endpoint | None) -> EmbeddingModel:
-    return OpenAIModel(spec, endpoint) if endpoint else SentenceTransformerModel(spec)
+def exports_of(settings: Settings) -> Path:
+    """Where exported models are kept."""
+    return settings.data_dir / "models"
+
+
+_local = lru_cache(maxsize=MODELS_KEPT)(local_model)
+_remote = lru_cache(maxsize=MODELS_KEPT)(OpenAIModel)

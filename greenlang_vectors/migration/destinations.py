@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
@@ -12,6 +13,7 @@ from greenlang_vectors.errors import ModelUnavailable, UsageError
 from greenlang_vectors.migration.plan import Plan, VectorMapping
 from greenlang_vectors.migration.schema import CollectionInfo
 from greenlang_vectors.migration.unfit import METRICS
+from greenlang_vectors.settings import get_settings
 from greenlang_vectors.store import collections, namespaces
 from greenlang_vectors.store.collections import Collection
 from greenlang_vectors.store.encryption import data_keys
@@ -123,4 +125,7 @@ def _collection(known: dict[str, Collection], mapped: VectorMapping) -> Collecti
 def _target(collection: Collection) -> Target:
     if collection.supplied:
         return Target(collection.leaf, collections.supplied_fingerprint(collection.leaf))
-    return Target(collection.leaf, resolve_model(collection.model_source).fingerprint(True))
+    spec = resolve_model(collection.model_source)
+    if spec.directory:  # what the model made elsewhere is as good as what it makes here
+        spec = replace(spec, precision=get_settings().embedding_precision)
+    return Target(collection.leaf, spec.fingerprint(True))

@@ -21,6 +21,7 @@ Run = Mapping[str, Sequence[str]]
 Qrels = Mapping[str, Mapping[str, int]]
 """Per query the judged documents' ids with their scores."""
 
+RETRIEVAL_SET = ("corpus.jsonl", "queries.jsonl", "qrels.tsv")
 QRELS_HEADER = ["query-id", "corpus-id", "score"]
 
 
@@ -51,6 +52,24 @@ def mrr(run: Run, qrels: Qrels, k: int) -> float:
         next((1 / rank for rank, document in enumerate(results, 1) if document in relevant), 0.0)
         for results, relevant in _judged(run, qrels, k)
     )
+
+
+def read_judgements(folder: Path) -> tuple[dict[str, str], dict[str, dict[str, int]]]:
+    """Questions and judgements of a retrieval set: corpus.jsonl, queries.jsonl, qrels.tsv (BEIR).
+
+    Raises:
+        UsageError: a file is missing or not as described, or no question has a relevant judgement.
+    """
+    for file in RETRIEVAL_SET:
+        if not (folder / file).is_file():
+            raise UsageError(
+                f"There is no {file} in {str(folder)!r}.",
+                f"A retrieval set is {', '.join(RETRIEVAL_SET)}.",
+            )
+    queries, qrels = read_queries(folder / "queries.jsonl"), read_qrels(folder / "qrels.tsv")
+    if not any(score > 0 for query in queries for score in qrels.get(query, {}).values()):
+        raise UsageError(f"No question in {str(folder)!r} has a relevant judgement.")
+    return queries, qrels
 
 
 def read_queries(path: Path) -> dict[str, str]:

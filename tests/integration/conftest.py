@@ -242,3 +242,33 @@ def retrieval_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def evaluated(cli: Cli, retrieval_set: Path) -> Result:
     """The set, loaded and measured; again at no cost when it is there."""
     return cli("evaluate", str(retrieval_set), "--json")
+
+
+@pytest.fixture(scope="session")
+def tiny_mpnet(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a model built as all-mpnet-base-v2 is, of one layer and random weights."""
+    import torch
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer import modules
+    from transformers import MPNetConfig, MPNetModel, MPNetTokenizerFast
+
+    folder = tmp_path_factory.mktemp("models")
+    words = ["<s>", "<pad>", "</s>", "[UNK]", "<mask>", "soil", "water", "forest", "due", "carbon"]
+    tokenizer = MPNetTokenizerFast(vocab={word: row for row, word in enumerate(words)})
+    torch.manual_seed(7)
+    bare = MPNetModel(
+        MPNetConfig(
+            vocab_size=len(words),
+            num_hidden_layers=1,
+            intermediate_size=64,
+            max_position_embeddings=514,
+        )
+    )
+    bare.save_pretrained(folder / "bare")
+    tokenizer.save_pretrained(folder / "bare")
+    transformer = modules.Transformer(str(folder / "bare"), max_seq_length=384)
+    pooling = modules.Pooling(transformer.get_embedding_dimension(), "mean")
+    SentenceTransformer(modules=[transformer, pooling, modules.Normalize()], device="cpu").save(
+        str(folder / "tiny-mpnet"), create_model_card=False
+    )
+    return folder / "tiny-mpnet"

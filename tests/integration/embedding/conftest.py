@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -40,33 +39,3 @@ def model_and_noise() -> tuple[SentenceTransformerModel, str]:
 @pytest.fixture(scope="session")
 def real_model(model_and_noise: tuple[SentenceTransformerModel, str]) -> SentenceTransformerModel:
     return model_and_noise[0]
-
-
-@pytest.fixture(scope="session")
-def tiny_mpnet(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a model built as all-mpnet-base-v2 is, of one layer and random weights."""
-    import torch
-    from sentence_transformers import SentenceTransformer
-    from sentence_transformers.sentence_transformer import modules
-    from transformers import MPNetConfig, MPNetModel, MPNetTokenizerFast
-
-    folder = tmp_path_factory.mktemp("models")
-    words = ["<s>", "<pad>", "</s>", "[UNK]", "<mask>", "soil", "water", "forest", "due", "carbon"]
-    tokenizer = MPNetTokenizerFast(vocab={word: row for row, word in enumerate(words)})
-    torch.manual_seed(7)
-    bare = MPNetModel(
-        MPNetConfig(
-            vocab_size=len(words),
-            num_hidden_layers=1,
-            intermediate_size=64,
-            max_position_embeddings=514,
-        )
-    )
-    bare.save_pretrained(folder / "bare")
-    tokenizer.save_pretrained(folder / "bare")
-    transformer = modules.Transformer(str(folder / "bare"), max_seq_length=384)
-    pooling = modules.Pooling(transformer.get_embedding_dimension(), "mean")
-    SentenceTransformer(modules=[transformer, pooling, modules.Normalize()], device="cpu").save(
-        str(folder / "tiny-mpnet"), create_model_card=False
-    )
-    return folder / "tiny-mpnet"

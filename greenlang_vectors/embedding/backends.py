@@ -1,0 +1,40 @@
+"""What runs a model on this machine: torch, ONNX Runtime or OpenVINO, in which precision."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from greenlang_vectors.embedding.graph_model import GraphModel
+from greenlang_vectors.embedding.models import EmbeddingModel, ModelSpec
+from greenlang_vectors.embedding.sentence_transformer import SentenceTransformerModel
+from greenlang_vectors.errors import UsageError
+from greenlang_vectors.settings import Backend, Precision
+
+PRECISIONS: dict[Backend, tuple[Precision, ...]] = {
+    "torch": ("float32", "bfloat16"),
+    "onnx": ("float32",),
+    "openvino": ("float32", "bfloat16", "int8"),
+}
+"""What each calculates in. ONNX Runtime's int8 (dynamic quantization) is not offered: it loses more
+than 0.5% of nDCG@10 on Cranfield (docs/embedding.md)."""
+
+
+def local_model(spec: ModelSpec, backend: Backend, folder: Path) -> EmbeddingModel:
+    """A model of this machine; nothing is loaded before its first text.
+
+    Args:
+        spec: says the precision, too.
+        folder: where exported models are kept.
+
+    Raises:
+        UsageError: the backend does not calculate in that precision.
+    """
+    if spec.precision not in PRECISIONS[backend]:
+        raise UsageError(
+            f"{backend} does not run a model in {spec.precision}.",
+            f"Set GREENLANG_EMBEDDING_PRECISION to {' or '.join(PRECISIONS[backend])}, or another "
+            "GREENLANG_EMBEDDING_BACKEND.",
+        )
+    if backend == "torch":
+        return SentenceTransformerModel(spec)
+    return GraphModel(spec, backend, folder)
