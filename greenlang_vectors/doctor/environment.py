@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from greenlang_vectors.backup import programs
 from greenlang_vectors.doctor.findings import Finding, Subject, judged
+from greenlang_vectors.embedding.backends import PRECISIONS, installed
 from greenlang_vectors.embedding.models import OPENAI_DIMENSIONS, resolve_model
 from greenlang_vectors.errors import GreenLangError
 from greenlang_vectors.lifecycle.location import open_location
@@ -120,6 +121,16 @@ def model(settings: Settings) -> Iterator[Finding]:
         )
         return
     yield Finding("model", name, "ok", f"{spec.dimensions} dimensions, {spec.max_tokens} tokens")
+    backend, precision = settings.embedding_backend, settings.embedding_precision
+    yield judged(
+        "model",
+        "backend",
+        "error",
+        f"{backend} in {precision}",
+        well=installed(backend) and precision in PRECISIONS[backend],
+        expected="one that is installed, in a precision it has",
+        remedy=f"Install greenlang-vectors[{backend}]; `bench embedding` tells what runs here.",
+    )
 
 
 def redis(settings: Settings) -> Iterator[Finding]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 from greenlang_vectors.embedding.graph_model import GraphModel
@@ -17,6 +18,13 @@ PRECISIONS: dict[Backend, tuple[Precision, ...]] = {
 }
 """What each calculates in. ONNX Runtime's int8 (dynamic quantization) is not offered: it loses more
 than 0.5% of nDCG@10 on Cranfield (docs/embedding.md)."""
+
+PACKAGES: dict[Backend, str] = {"torch": "torch", "onnx": "onnxruntime", "openvino": "openvino"}
+
+
+def installed(backend: Backend) -> bool:
+    """Whether its package is there; nothing is imported."""
+    return find_spec(PACKAGES[backend]) is not None
 
 
 def local_model(spec: ModelSpec, backend: Backend, folder: Path) -> EmbeddingModel:

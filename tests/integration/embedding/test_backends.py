@@ -82,6 +82,11 @@ def test_texts_of_several_threads_do_not_mix(tiny: ModelSpec, graphs: Path) -> N
             assert vectors[0] == pytest.approx(expected[text], abs=1e-5)
 
 
+def test_openvino_tells_nobody_that_it_is_used(tiny: ModelSpec, graphs: Path) -> None:
+    assert np.isfinite(local_model(tiny, "openvino", graphs).encode(["soil"])).all()
+    assert "openvino_telemetry" not in sys.modules
+
+
 def test_a_text_too_long_is_refused_not_cut(tiny: ModelSpec, graphs: Path) -> None:
     model = local_model(tiny, "onnx", graphs)
     longest = " ".join(["soil"] * 510)

@@ -135,7 +135,7 @@ def test_pgbouncer_lets_transactions_end(dockerfile: tuple[dict[str, str], list[
 
 def test_every_dependency_is_pinned_and_installed(repository: Path) -> None:
     project = tomllib.loads((repository / "pyproject.toml").read_text())["project"]
-    extras = ["aws", "kafka", "kubernetes", "tracing", "weaviate"]
+    extras = ["aws", "kafka", "kubernetes", "openvino", "tracing", "weaviate"]
     given = requirements(repository / "pyproject.toml", extras)
     assert {*project["dependencies"], *project["optional-dependencies"]["kubernetes"]} <= {*given}
     lines = (repository / "constraints.txt").read_text().lower().replace("_", "-").splitlines()

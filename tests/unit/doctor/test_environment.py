@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from greenlang_vectors.doctor import api, environment
 from greenlang_vectors.doctor.examination import worst
 from greenlang_vectors.doctor.findings import Finding
+from greenlang_vectors.embedding import backends
 from greenlang_vectors.settings import Settings
 
 
@@ -60,14 +61,23 @@ def test_a_key_is_its_owners_alone(settings: Settings) -> None:
 
 def test_a_model_must_be_here_or_have_a_key(settings: Settings) -> None:
     def level(**given: object) -> str:
-        [one] = environment.model(changed(settings, **given))
-        return one.level
+        found = [one.level for one in environment.model(changed(settings, **given))]
+        return max(found, key=["ok", "error"].index)
 
     assert level() == "ok"
     assert level(embedding_model="no-such-model") == "error"
+    assert level(embedding_backend="openvino", embedding_precision="int8") == "ok"
+    assert level(embedding_backend="onnx", embedding_precision="int8") == "error"
     remote = {"embedding_model": "text-embedding-3-small"}
     assert level(**remote, openai_api_key=None) == "error"
     assert level(**remote, openai_api_key=SecretStr("sk-1")) == "ok"
+
+
+def test_a_backend_must_be_installed(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(backends.PACKAGES, "openvino", "no_such_package")
+    _, found = environment.model(changed(settings, embedding_backend="openvino"))
+    assert found.level == "error"
+    assert "greenlang-vectors[openvino]" in found.remedy
 
 
 def test_redis_must_answer(settings: Settings) -> None:
