@@ -69,3 +69,12 @@ def test_a_folder_without_a_tokenizer_is_named(tmp_path: Path, content: bytes | 
         (tmp_path / "tokenizer.json").write_bytes(content)
     with pytest.raises(ModelUnavailable, match=r"tokenizer\.json"):
         Tokenizer.from_directory(tmp_path)
+
+
+def test_a_tokenizer_is_made_once_until_its_file_is_another(tmp_path: Path) -> None:
+    definition, file = (MODEL / "tokenizer.json").read_bytes(), tmp_path / "tokenizer.json"
+    file.write_bytes(definition)
+    made = Tokenizer.from_directory(tmp_path)
+    assert Tokenizer.from_directory(tmp_path) is made
+    file.write_bytes(definition + b"\n")
+    assert Tokenizer.from_directory(tmp_path) is not made
