@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 from uuid import uuid4
 
 import psycopg
@@ -119,6 +120,25 @@ def test_a_job_that_was_killed_is_stuck_until_the_same_work_goes_on(
         ]
         assert [job.source for job in look(status="stuck")] == ["two"]
         assert [job.source for job in look(status="running", most=1)] == ["one"]
+
+
+class Ending:
+    """A connection that sees a job end between the look at its row and the next one."""
+
+    def __init__(self, connection: psycopg.Connection) -> None:
+        self.connection, self.cursor = connection, connection.cursor
+
+    def execute(self, *arguments: Any) -> Any:  # noqa: ANN401
+        self.connection.execute("UPDATE embedding_jobs SET status = 'succeeded'")
+        return self.connection.execute(*arguments)
+
+
+def test_a_job_that_ends_while_it_is_looked_at_is_not_stuck(
+    connection: psycopg.Connection, namespace: str, killed: Callable[[str], None]
+) -> None:
+    killed("one")
+    ending: Any = Ending(connection)
+    assert [job.status for job in jobs.newest(ending, [namespace], most=1)] == ["succeeded"]
 
 
 def test_what_lives_is_not_marked_by_others_of_its_kind(
