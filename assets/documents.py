@@ -36,6 +36,7 @@ def documents(
         database,
         namespace,
         max_bytes=settings.max_document_bytes,
+        ocr_languages=settings.ocr_languages,
         cache_seconds=settings.embedding_cache_seconds,
         progress=progress.listener(context),
     )

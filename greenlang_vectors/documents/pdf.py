@@ -27,6 +27,7 @@ from greenlang_vectors.documents.layout import (
 )
 from greenlang_vectors.documents.lines import SMALL, Gap, Line, Rule, is_row, merged
 from greenlang_vectors.documents.model import JSON, ExtractedDocument
+from greenlang_vectors.documents.ocr import with_scans, without_text
 from greenlang_vectors.documents.pdf_readers import read_pdf
 from greenlang_vectors.documents.tables import Rows
 from greenlang_vectors.errors import ExtractionError
@@ -34,33 +35,35 @@ from greenlang_vectors.errors import ExtractionError
 _FORMULA = re.compile(r"[a-z][A-Z]|[=¼∑×÷≤≥]")
 
 
-def extract_pdf(data: bytes, name: str, title: str | None = None) -> ExtractedDocument:
+def extract_pdf(
+    data: bytes, name: str, title: str | None = None, ocr_languages: str = ""
+) -> ExtractedDocument:
     """A PDF document.
 
     Running headers, footers and page numbers are taken out of the text and kept once each under
     `running_lines` in the metadata; numbers of pages without text are under
     `pages_without_text`.
 
+    Args:
+        ocr_languages: in which pages that are pictures are recognised; empty where they are not.
+
     Raises:
-        ExtractionError: "encrypted", "damaged" or "no_text" (pictures only).
+        ExtractionError: "encrypted", "damaged", "no_text" (pictures only), "ocr_unavailable" or
+            "ocr_failed".
     """
     if not _is_complete(data):
         raise ExtractionError(
             "damaged", "It is cut off: the end of the PDF is missing.", "Fetch the file again."
         )
     content = read_pdf(data)
-    pages = [_lines(page, number) for number, page in enumerate(content["pages"])]
+    read, metadata = with_scans(data, content["pages"], ocr_languages)
+    pages = [_lines(page, number) for number, page in enumerate(read)]
     if not any(pages):
-        raise ExtractionError(
-            "no_text",
-            f"None of its {len(pages)} pages holds text: they are pictures or blank.",
-            "Run optical character recognition (OCR) over it and add the result.",
-        )
-    running = running_lines(pages, [page["height"] for page in content["pages"]])
+        raise without_text(len(pages), ocr_languages)
+    running = running_lines(pages, [page["height"] for page in read])
     body_pages = [[line for line in page if line not in running] for page in pages]
-    rules = [[Rule(*rule) for rule in page["rules"]] for page in content["pages"]]
+    rules = [[Rule(*rule) for rule in page["rules"]] for page in read]
     blocks = with_divisions(_blocks(body_pages, rules, content["outline"]))
-    metadata: dict[str, JSON] = {}
     if running:
         ordered = (line for page in pages for line in page if line in running)
         texts: dict[str, JSON] = {}

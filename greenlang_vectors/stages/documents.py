@@ -14,7 +14,7 @@ from enum import Enum
 
 import psycopg
 
-from greenlang_vectors.documents.extract import EXTRACTION_VERSION, extract
+from greenlang_vectors.documents.extract import extract, extraction_version
 from greenlang_vectors.documents.source import (
     ItemVanished,
     Source,
@@ -72,6 +72,7 @@ def load_documents(
     *,
     max_bytes: int,
     cache_seconds: int,
+    ocr_languages: str = "",
     only: Collection[str] | None = None,
     progress: Progress = silent,
 ) -> DocumentsReport:
@@ -83,6 +84,7 @@ def load_documents(
     Args:
         max_bytes: larger files are dead letters.
         cache_seconds: how long the vectors of removed documents stay in the cache.
+        ocr_languages: in which scanned pages are recognised; empty where they are not.
         only: look at these items alone, by their keys, and remove nothing.
 
     Raises:
@@ -104,7 +106,9 @@ def load_documents(
             failed: list[str] = []
             progress(0, len(items), "files")
             for done, item in enumerate(items, start=1):
-                outcome = _bring_in(connection, name, source, item, stored, max_bytes, cipher)
+                outcome = _bring_in(
+                    connection, name, source, item, stored, max_bytes, ocr_languages, cipher
+                )
                 outcomes[outcome] += 1
                 if outcome is Outcome.FAILED:
                     failed.append(item.key)
@@ -137,10 +141,12 @@ def _bring_in(
     item: SourceItem,
     stored: dict[str, StoredVersion],
     max_bytes: int,
+    ocr_languages: str,
     cipher: Cipher | None,
 ) -> Outcome:
     known = stored.get(item.key)
-    current = known if known and known.extraction_version == EXTRACTION_VERSION else None
+    wanted = extraction_version(known.media_type, ocr_languages) if known else None
+    current = known if known and known.extraction_version == wanted else None
     fingerprint = item.fingerprint if source.tells_content else None
     if current and fingerprint and current.source_fingerprint == fingerprint:
         return Outcome.UNCHANGED
@@ -151,7 +157,7 @@ def _bring_in(
             if fingerprint:
                 documents.remember_fingerprint(connection, namespace, current.id, fingerprint)
             return Outcome.UNCHANGED
-        document = extract(raw)
+        document = extract(raw, ocr_languages)
     except ItemVanished:
         return Outcome.VANISHED
     except ItemError as error:
@@ -165,7 +171,7 @@ def _bring_in(
         file_hash=file_hash,
         size_bytes=len(raw.data),
         source_fingerprint=fingerprint,
-        extraction_version=EXTRACTION_VERSION,
+        extraction_version=extraction_version(document.media_type, ocr_languages),
         cipher=cipher,
     )
     return Outcome.ADDED if known is None else Outcome.CHANGED

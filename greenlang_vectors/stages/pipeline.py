@@ -35,6 +35,7 @@ def fill(
         database,
         name,
         max_bytes=settings.max_document_bytes,
+        ocr_languages=settings.ocr_languages,
         cache_seconds=cache_seconds,
         progress=progress("documents"),
     )

@@ -66,6 +66,7 @@ def replay(
                     database,
                     namespace,
                     max_bytes=settings.max_document_bytes,
+                    ocr_languages=settings.ocr_languages,
                     cache_seconds=settings.embedding_cache_seconds,
                     only=items,
                     progress=progress(stage),

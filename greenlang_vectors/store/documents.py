@@ -33,6 +33,7 @@ class StoredVersion:
 
     id: UUID
     source_key: str
+    media_type: str
     file_hash: str
     extraction_version: str
     source_fingerprint: str | None
@@ -43,7 +44,7 @@ def versions(connection: psycopg.Connection, namespace: str) -> dict[str, Stored
     with connection.cursor(row_factory=class_row(StoredVersion)) as cursor:
         rows = cursor.execute(
             """
-            SELECT id, source_key, file_hash, extraction_version, source_fingerprint
+            SELECT id, source_key, media_type, file_hash, extraction_version, source_fingerprint
             FROM documents WHERE namespace = %s AND origin = 'source'
             """,
             [namespace],
