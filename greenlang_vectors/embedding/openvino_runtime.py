@@ -1,13 +1,14 @@
 """Running an exported model by OpenVINO, in float32, bfloat16 or with int8 weights.
 
 `bfloat16` needs a processor that calculates in it (AVX512_BF16, AMX). `int8` keeps the weights of
-matrix products as integers, a scale a column, and quantizes what they are multiplied with on the
-fly (https://docs.openvino.ai/2026/openvino-workflow-generative/inference-with-genai.html and
-"Dynamic quantization" in the CPU device's page); it pays on processors with VNNI.
+matrix products as integers, a scale for each column, and quantizes what they are multiplied with on
+the fly, which pays on processors with VNNI
+(https://docs.openvino.ai/latest/openvino_docs_OV_UG_supported_plugins_CPU.html).
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -32,6 +33,8 @@ def load(
     Raises:
         ModelUnavailable: OpenVINO is missing or cannot read the graph.
     """
+    # Its import would tell its makers that it is used, unless this package is not to be had.
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     try:
         import openvino  # noqa: PLC0415
 
