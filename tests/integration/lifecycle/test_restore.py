@@ -19,7 +19,7 @@ from greenlang_vectors.lifecycle.restore import restore
 from greenlang_vectors.quality import integrity
 from greenlang_vectors.quality.checks import CheckContext
 from greenlang_vectors.settings import Settings
-from greenlang_vectors.store import embeddings
+from greenlang_vectors.store import embeddings, jobs
 from greenlang_vectors.store.database import Database
 from greenlang_vectors.store.leaves import Leaf
 
@@ -70,6 +70,11 @@ def test_restoring_again_changes_nothing(
         report = restore(database, location, archive_id)
         assert (report.restored, report.present) == (0, PASSAGES)
         assert rows_of(connection, old_leaf, moments=True) == before
+        found = jobs.newest(connection, [old_leaf.namespace], most=9)
+    assert [(job.source_type, job.source, job.status) for job in found] == [
+        ("archive", archive_id, "succeeded")
+    ] * 2
+    assert [(job.source_count, job.processed_count) for job in found] == [(0, 0), (PASSAGES,) * 2]
 
 
 def test_something_newer_is_never_overwritten_and_a_gone_passage_never_returns(

@@ -17,7 +17,7 @@ from greenlang_vectors.migration.peer import Peer
 from greenlang_vectors.migration.phases import start
 from greenlang_vectors.migration.plan import Plan
 from greenlang_vectors.migration.relay import LOCK, relay
-from greenlang_vectors.store import dead_letters, weaviate_migrations
+from greenlang_vectors.store import dead_letters, jobs, weaviate_migrations
 from greenlang_vectors.store.database import Database
 from greenlang_vectors.store.locks import exclusive
 from tests.integration.migration.applications import Applications
@@ -97,6 +97,11 @@ def test_inserts_updates_and_deletes_come_across(apps: Following) -> None:
     assert (report.written, report.deleted) == (2, 1)
     assert 0 <= report.lag_seconds < 60
     apps.check_alike()
+    with apps.database.connect() as connection:
+        found = jobs.newest(connection, [apps.namespace], most=9)
+    assert [(job.source_type, job.status, job.processed_count) for job in found] == [
+        ("follow", "succeeded", written) for written in (2, 10)
+    ]
     for index in range(4):
         apps.take("b", index)
     assert apps.follow().deleted == 4

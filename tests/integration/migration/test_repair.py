@@ -15,7 +15,7 @@ from greenlang_vectors.migration.peer import Peer
 from greenlang_vectors.migration.plan import Plan
 from greenlang_vectors.migration.repair import Repaired, repair
 from greenlang_vectors.migration.verification import Verification, verify
-from greenlang_vectors.store import weaviate_migrations, weaviate_verifications
+from greenlang_vectors.store import jobs, weaviate_migrations, weaviate_verifications
 from greenlang_vectors.store.database import Database
 from greenlang_vectors.store.namespaces import partition
 from tests.integration.migration.moving import DIMENSIONS, Side, put
@@ -166,6 +166,10 @@ def test_what_is_stored_here_becomes_what_weaviate_has(
     assert {str(each) for each in done.mended} == hurt
     assert untouched(hurt) == before
     assert check().clean
+    with database.connect() as connection:
+        [job] = jobs.newest(connection, [namespace], most=1)
+    assert (job.source_type, job.status, job.failed_count) == ("repair", "succeeded", 0)
+    assert 0 < job.processed_count <= len(hurt)
     assert side.vector_here(moved[0]) == side.vector_there(moved[0]), "Weaviate's is right"
     assert side.vector_here(moved[5]) == moved[5].vectors[""].data
 
