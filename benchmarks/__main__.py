@@ -11,6 +11,7 @@ from benchmarks import (
     backup,
     chunking,
     dual_write,
+    embedding,
     embedding_cache,
     extraction,
     filtered,
@@ -18,6 +19,7 @@ from benchmarks import (
     load,
     memory,
     migration,
+    ocr,
     pipeline,
     planning,
     search,
@@ -29,8 +31,10 @@ from benchmarks import (
 BENCHMARKS = {
     "pipeline": pipeline.main,
     "extraction": extraction.main,
+    "ocr": ocr.main,
     "sources": sources.main,
     "chunking": chunking.main,
+    "embedding": embedding.main,
     "embedding_cache": embedding_cache.main,
     "memory": memory.main,
     "write_path": write_path.main,
@@ -49,7 +53,7 @@ BENCHMARKS = {
 }
 
 
-LONG = {"acceptance", "chunking"}
+LONG = {"acceptance", "chunking", "ocr"}
 """Not among "all"."""
 
 

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from benchmarks import embedding_cache, filtered, index_build, rows, search, sustained, write_path
+from benchmarks import (
+    embedding,
+    embedding_cache,
+    filtered,
+    index_build,
+    rows,
+    search,
+    sustained,
+    write_path,
+)
 from benchmarks.common import new_database
 from benchmarks.redis_server import RedisServer
 from benchmarks.vectors import VectorSource
+from greenlang_vectors.embedding.backends import PRECISIONS
+from greenlang_vectors.embedding.models import resolve_model
 
 pytestmark = pytest.mark.integration
 
@@ -58,6 +71,15 @@ def test_write_path_measures_every_way(server: str) -> None:
 def test_ratio_compares_within_a_repetition() -> None:
     rates = {"ours": [10.0, 40.0, 90.0], "floor": [10.0, 20.0, 30.0]}
     assert write_path.ratio(rates, "ours", "floor") == 2
+
+
+def test_embedding_measures_every_backend(tiny_mpnet: Path, tmp_path: Path) -> None:
+    texts = ["soil", "water forest", "due carbon soil"]
+    taken = embedding.measure(resolve_model(str(tiny_mpnet)), texts, tmp_path, rounds=2)
+    assert list(taken) == [(b, p) for b, precisions in PRECISIONS.items() for p in precisions]
+    for each in taken.values():
+        assert len(each.product) == len(each.floor) == 2
+        assert min(each.product + each.floor) > 0
 
 
 def test_embedding_cache_measures_every_way(server: str, running_redis: RedisServer) -> None:
