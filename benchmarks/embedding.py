@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -57,7 +58,7 @@ def measure(
     taken = {key: Taken([], []) for key in ways}
     for _ in range(1 + rounds):
         for key, (embedder, alone) in ways.items():
-            taken[key].product.append(_seconds(lambda: embedder.embed(texts)))
+            taken[key].product.append(_seconds(partial(embedder.embed, texts)))
             taken[key].floor.append(_seconds(alone))
     return {key: Taken(each.product[1:], each.floor[1:]) for key, each in taken.items()}
 
