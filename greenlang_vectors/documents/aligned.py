@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from greenlang_vectors.documents.columns import CELL_GAP
+from greenlang_vectors.documents.columns import GUTTER
 from greenlang_vectors.documents.grids import Grid, Stroke
-from greenlang_vectors.documents.lines import Gap, Line, from_top, is_row, parted
+from greenlang_vectors.documents.lines import Gap, Line, cell_gaps, from_top, is_row, parted
 
 WIDE = 0.6
 """Heights of a line that a character is wide on average where its gaps part cells; it is half a
@@ -33,10 +33,7 @@ def with_rows(lines: Sequence[Line], across: Sequence[Stroke]) -> list[Line]:
         across: rules of the page.
     """
     parting = {
-        i: gaps
-        for i, line in enumerate(lines)
-        if not is_row(line)
-        and (gaps := [g for g in line.gaps if g.right - g.left > CELL_GAP * line.height])
+        i: gaps for i, line in enumerate(lines) if not is_row(line) and (gaps := cell_gaps(line))
     }
     rows = _rows(lines, parting)
     result: list[Line] = []
@@ -72,7 +69,12 @@ def _rows(lines: Sequence[Line], parting: Gaps) -> Gaps:
     starts = [gap.right for gaps in rows.values() for gap in gaps]
     for i in {i + step for i in rows for step in (-1, 1)} - set(rows):
         if 0 <= i < len(lines) and not is_row(lines[i]):
-            gaps = [gap for gap in lines[i].gaps if any(abs(gap.right - x) < 2 for x in starts)]
+            gaps = [
+                gap
+                for gap in lines[i].gaps
+                if gap.right - gap.left > GUTTER * lines[i].height
+                and any(abs(gap.right - x) < 2 for x in starts)
+            ]
             if gaps:
                 rows[i] = gaps
     return rows
@@ -160,12 +162,14 @@ def _extent(
 
 
 def _fits(line: Line, edges: Sequence[float]) -> bool:
-    """Whether no cell of a line crosses an edge between columns."""
-    return not is_row(line) and all(
-        line.right <= edge
-        or line.left >= edge
-        or any(gap.left - 1 <= edge <= gap.right + 1 for gap in line.gaps)
-        for edge in edges
+    """Whether no cell of a line crosses an edge between columns, and none has a wide gap."""
+    return (
+        not is_row(line)
+        and all(
+            line.right <= edge or line.left >= edge or any(gap.holds(edge) for gap in line.gaps)
+            for edge in edges
+        )
+        and all(any(map(gap.holds, edges)) for gap in cell_gaps(line))
     )
 
 
@@ -197,10 +201,23 @@ def _grid(bands: Sequence[Sequence[Line]], edges: Sequence[float]) -> Grid:
 
 
 def _is_sure(rows: Sequence[Line]) -> bool:
-    """Whether rows look like rows: some take several lines, which not all their cells fill."""
-    heights = [[cell.count("\n") + 1 for cell in row.text.split("\t") if cell] for row in rows]
-    tall = [row for row in heights if max(row) > 1]
-    filled = [row for row in tall if len(row) > 1 and min(row) == max(row)]
-    alone = [row for row in heights if len(row) == 1]
-    few_are = 3 * len(filled) <= len(rows) and 3 * len(alone) <= len(rows)
-    return len(rows) >= _ROWS and bool(tall) and few_are
+    """Whether rows look like rows: some take several lines, which not all their cells fill.
+
+    Numbers take no second line, and only a header may be as high in all cells.
+    """
+    cells = [[cell.split("\n") for cell in row.text.split("\t") if cell] for row in rows]
+    tall = [row for row in cells if max(map(len, row)) > 1]
+    filled = [row for row in tall[1:] if len(row) > 1 and min(map(len, row)) > 1]
+    numbers = any(
+        len(cell) > 1 and not any(char.isalpha() for line in cell for char in line)
+        for row in tall
+        for cell in row
+    )
+    alone = [row for row in cells if len(row) == 1]
+    return (
+        len(rows) >= _ROWS
+        and bool(tall)
+        and not numbers
+        and 4 * len(filled) <= len(rows)
+        and 3 * len(alone) <= len(rows)
+    )

@@ -14,12 +14,12 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 from greenlang_vectors.documents.grids import Stroke
-from greenlang_vectors.documents.lines import SMALL, Gap, Line, from_top, is_row, parted
+from greenlang_vectors.documents.lines import SMALL, Gap, Line, from_top, has_cells, is_row, parted
 
 GUTTER = 0.7
 """Heights of a line that a gutter is wide at least."""
-CELL_GAP = 1.2
-"""Heights of a line that its words are apart at least where a cell ends."""
+MOST = 4
+"""Columns of a page."""
 LINES = 5
 """Lines that go on over a gutter at least."""
 _WIDTH = 10.0
@@ -153,9 +153,9 @@ def _side(lines: list[Line], across: Sequence[Stroke]) -> list[list[Line]]:
 def _strips(lines: Sequence[Line], start: int) -> Iterable[Strip]:
     """Strips that may be a gutter: wide gaps of a line, or between it and one beside it."""
     line = lines[start]
-    for gap in line.gaps:
-        if gap.right - gap.left >= GUTTER * line.height:
-            yield gap.left, gap.right
+    wide = [gap for gap in line.gaps if gap.right - gap.left >= GUTTER * line.height]
+    if len(wide) < MOST:
+        yield from ((gap.left, gap.right) for gap in wide)
     beside = lines[start + 1] if start + 1 < len(lines) else line
     if beside.left - line.right >= GUTTER * line.height and beside.top > line.bottom:
         yield line.right, beside.left
@@ -181,7 +181,7 @@ def _is_prose(lines: Sequence[Line]) -> bool:
     width = max(line.right for line in lines) - min(line.left for line in lines)
     full = sum(line.right - line.left >= 0.7 * width for line in lines)
     running = sum(line.text[:1].islower() for line in lines)
-    loose = sum(_is_loose(line) for line in lines)
+    loose = sum(map(has_cells, lines))
     count = len(lines)
     return (
         width >= _WIDTH * height
@@ -189,10 +189,6 @@ def _is_prose(lines: Sequence[Line]) -> bool:
         and running >= 0.3 * count
         and loose <= 0.2 * count
     )
-
-
-def _is_loose(line: Line) -> bool:
-    return any(gap.right - gap.left > CELL_GAP * line.height for gap in line.gaps)
 
 
 def _has_rows(left: Sequence[Line], right: Sequence[Line]) -> bool:

@@ -9,10 +9,20 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import NamedTuple
 
 from greenlang_vectors.documents.headings import division
-from greenlang_vectors.documents.lines import Gap, Line, Rule, parted, row_of
+from greenlang_vectors.documents.lines import (
+    Gap,
+    Line,
+    Rule,
+    cell_gaps,
+    from_top,
+    has_cells,
+    parted,
+    row_of,
+)
 
 THIN = 3.0
 """Points that rules are thick at most, and apart at most where they touch."""
@@ -146,7 +156,7 @@ class Grid:
         cells: dict[int, dict[int, list[Line]]] = defaultdict(lambda: defaultdict(list))
         for line in lines:
             band = sum(line.middle < level for level in self.levels) - 1
-            bounds = self._bounds(band)
+            bounds = self._bounds(band, line)
             for piece in parted(line, _cuts(line, bounds)):
                 centre = (piece.left + piece.right) / 2
                 column = sum(centre > bound for bound in bounds) - 1
@@ -156,18 +166,21 @@ class Grid:
                 top = self._top(band, (start + end) / 2)
                 cells[top][self.edges.index(start)].append(piece)
         columns = sorted({column for row in cells.values() for column in row})
-        rows = [[cells[top][column] for column in columns] for top in sorted(cells)]
-        if len(columns) < 2 or len(rows) < 2 or any(map(_is_long, rows)):
+        bands = [[cells[top][column] for column in columns] for top in sorted(cells)]
+        rows = [row for place, band in enumerate(bands) for row in _rows(band, header=not place)]
+        if len(columns) < 2 or len(rows) < 2 or any(map(_lays_out, chain.from_iterable(bands))):
             return []
         return [row_of(row) for row in rows]
 
-    def _bounds(self, band: int) -> list[float]:
-        """Where the cells of a band between two levels begin and end."""
+    def _bounds(self, band: int, line: Line) -> list[float]:
+        """Where the cells of a band between two levels begin and end, by rules or a line's gaps."""
+        wide = cell_gaps(line)
         middle = (self.levels[band] + self.levels[band + 1]) / 2
         inner = [
             edge
             for edge in self.edges[1:-1]
-            if any(
+            if any(gap.holds(edge) for gap in wide)
+            or any(
                 abs(upright.at - edge) <= THIN and upright.start < middle < upright.end
                 for upright in self.down
             )
@@ -183,6 +196,24 @@ class Grid:
         return band
 
 
+def _rows(band: list[list[Line]], *, header: bool) -> list[list[list[Line]]]:
+    """The rows of a band between two rules: one, or each line one.
+
+    Where several cells go on over lines of which hardly any goes on in small letters, these are
+    rows between which nothing is drawn, but in a header.
+    """
+    more = [cell[1:] for cell in band if len(cell) > 1]
+    running = sum(line.text[:1].islower() for lines in more for line in lines)
+    if len(more) < 2 or 4 * running >= sum(map(len, more)) or (header and max(map(len, more)) < 3):
+        return [band]
+    levels: list[list[Line]] = []
+    for room, line in from_top(line for cell in band for line in cell):
+        if not levels or room > -0.5 * line.height:
+            levels.append([])
+        levels[-1].append(line)
+    return [[[line for line in cell if line in level] for cell in band] for level in levels]
+
+
 def _apart(places: Iterable[float]) -> list[float]:
     """Places in ascending order, of several that are nearly one the first."""
     found: list[float] = []
@@ -194,13 +225,9 @@ def _apart(places: Iterable[float]) -> list[float]:
 
 def _cuts(line: Line, bounds: Sequence[float]) -> list[Gap]:
     """The gaps of a line in which a cell ends."""
-    return [
-        gap
-        for gap in line.gaps
-        if any(gap.left - 1 <= bound <= gap.right + 1 for bound in bounds[1:-1])
-    ]
+    return [gap for gap in line.gaps if any(map(gap.holds, bounds[1:-1]))]
 
 
-def _is_long(row: Sequence[Sequence[Line]]) -> bool:
-    """Whether a cell holds a part of a page rather than a datum."""
-    return any(sum(len(line.text) for line in cell) > _LONG_CELL for cell in row)
+def _lays_out(cell: Sequence[Line]) -> bool:
+    """Whether a cell holds a part of a page, or a table, rather than a datum."""
+    return sum(len(line.text) for line in cell) > _LONG_CELL or sum(map(has_cells, cell)) > 1

@@ -14,6 +14,8 @@ from greenlang_vectors.documents.headings import enumerator
 
 SMALL = 0.96
 """Share of the body's line height below which lines are footnotes."""
+CELL_GAP = 1.2
+"""Heights of a line that its words are apart at least where a cell ends."""
 INDENT = 6.0
 """Heights of a line that the space behind a list's mark is wide at most."""
 
@@ -24,6 +26,10 @@ class Gap(NamedTuple):
     place: int
     left: float
     right: float
+
+    def holds(self, x: float) -> bool:
+        """Whether it is there, or as good as there."""
+        return self.left - 1 <= x <= self.right + 1
 
 
 class Rule(NamedTuple):
@@ -157,12 +163,29 @@ def from_top(lines: Iterable[Line]) -> list[tuple[float, Line]]:
     return found
 
 
+def cell_gaps(line: Line) -> list[Gap]:
+    """The gaps of a line that are wide enough to part cells."""
+    return [gap for gap in line.gaps if gap.right - gap.left > CELL_GAP * line.height]
+
+
+def has_cells(line: Line) -> bool:
+    """Whether a gap of it may part cells."""
+    return bool(line.gaps and cell_gaps(line))
+
+
+def _cell_text(cell: Sequence[Line]) -> str:
+    """The lines of a cell; a wide gap in its only one parts cells that no rule does."""
+    if len(cell) == 1:
+        return "\t".join(piece.text for piece in parted(cell[0], cell_gaps(cell[0])))
+    return "\n".join(line.text for line in cell)
+
+
 def row_of(cells: Sequence[Sequence[Line]]) -> Line:
     """A row of a table as one line, as high as its first and as low as its last."""
     lines = [line for cell in cells for line in cell]
     first = max(lines, key=lambda line: line.top)
     bottom = min(line.bottom for line in lines)
-    text = "\t".join("\n".join(line.text for line in cell) for cell in cells).rstrip("\t")
+    text = "\t".join(map(_cell_text, cells)).rstrip("\t")
     return Line(
         text=text if "\t" in text else f"{text}\t",
         left=min(line.left for line in lines),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import pairwise, repeat
 from operator import and_, sub
@@ -28,7 +28,9 @@ GAP = 0.4
 WIDE_GAP = 0.7
 """Heights of a line that a space is wide at least where a page may hold columns or tables."""
 EDGE = 0.1
-"""Share of a page's height at its top and bottom that says nothing about columns and tables."""
+"""Share of a page's height at its top and bottom where a wide gap in one line says nothing."""
+STACKED = 1.6
+"""Heights of a character that a line is high at least where it may be several."""
 _SPACE = re.compile(" ")
 INDENT = 6.0
 """Heights of a line that the space behind a list's mark is wide at most."""
@@ -44,10 +46,25 @@ def read_page(page: pypdfium2.PdfPage) -> dict[str, Any]:
     """The page as JSON has it; it is closed."""
     textpage = page.get_textpage()
     width, height = page.get_size()
-    shown = partial(_shown, rotation=page.get_rotation(), width=width, height=height)
+    rotation = page.get_rotation()
+    shown: Callable[[Sides], Sides] = partial(_shown, rotation=rotation, width=width, height=height)
     characters = Characters(textpage, shown)
     pieces = list(_pieces(characters))
-    lines = _lines(characters, pieces)
+    lines, usual = _lines(characters, pieces)
+    if rotation in (90, 270) and _lie_on_their_side(lines):
+        height, shown = width, _as_drawn
+        characters = Characters(textpage, shown)
+        lines, usual = _lines(characters, pieces)
+        order = sorted(range(len(lines)), key=lambda i: (-lines[i][4], lines[i][1]))
+        pieces, lines = [pieces[i] for i in order], [lines[i] for i in order]
+    stacked = {i for i, line in enumerate(lines) if line[4] - line[3] > STACKED * usual}
+    if stacked:
+        pieces = [
+            part
+            for i, piece in enumerate(pieces)
+            for part in (_levelled(characters, piece) if i in stacked else [piece])
+        ]
+        lines, _ = _lines(characters, pieces)
     rules: list[Sequence[float]] = []
     if _is_laid_out(characters, pieces, lines, height):
         if found := rules_of(page):
@@ -59,6 +76,17 @@ def read_page(page: pypdfium2.PdfPage) -> dict[str, Any]:
     textpage.close()
     page.close()
     return {"height": height, "lines": lines, "rules": rules}
+
+
+def _lie_on_their_side(lines: Sequence[list[Any]]) -> bool:
+    """Whether most lines run up or down the page, which PDFium puts into disorder."""
+    long = [line for line in lines if len(line[0]) >= LONG]
+    upright: int = sum(line[4] - line[3] > line[2] - line[1] for line in long)
+    return 2 * upright > len(long)
+
+
+def _as_drawn(sides: Sides) -> Sides:
+    return sides
 
 
 def _shown(sides: Sides, *, rotation: int, width: float, height: float) -> Sides:
@@ -92,15 +120,45 @@ def _pieces(characters: Characters) -> Iterator[Piece]:
         position += 2
 
 
-def _lines(characters: Characters, pieces: Sequence[Piece]) -> list[list[Any]]:
-    """Each piece as a line, measured by its first, its middle and its last character."""
+def _levelled(characters: Characters, piece: Piece) -> Iterator[Piece]:
+    """The pieces of a piece whose characters do not stand on one line.
+
+    PDFium runs lines on that overlap in height, and those of pages that are turned.
+    """
+    text, first, last = piece
+    if last - first + 1 != len(text):
+        yield piece
+        return
+    found, (_, _, bottoms, tops) = characters.boxes(characters.indices([*range(first, last + 1)]))
+    parts: list[Piece] = []
+    start, level, height = 0, 0.0, 0.0
+    for place, known in enumerate(found):
+        if not known or text[place] == " ":
+            continue
+        middle = (bottoms[place] + tops[place]) / 2
+        if height and abs(middle - level) > 0.9 * height:
+            parts.append(_stripped(text[start:place], first + start))
+            start = place
+        level, height = middle, tops[place] - bottoms[place]
+    parts.append(_stripped(text[start:], first + start))
+    yield from parts if 4 * len(parts) < len(text) else [piece]
+
+
+def _stripped(text: str, first: int) -> Piece:
+    text = text.rstrip()
+    return text, first, first + len(text) - 1
+
+
+def _lines(characters: Characters, pieces: Sequence[Piece]) -> tuple[list[list[Any]], float]:
+    """Pieces as lines, measured by first, middle and last character, and these' usual height."""
     positions = [i for _, first, last in pieces for i in (first, (first + last) // 2, last)]
     indices = characters.indices(positions)
     found, sides = characters.boxes(indices)
     if not all(found):
         _mend(found, sides, indices)
+    usual = sorted(map(sub, sides[3], sides[2]))[len(found) // 2] if found else 0.0
     lefts, rights, bottoms, tops = ((side[0::3], side[1::3], side[2::3]) for side in sides)
-    return [
+    lines = [
         [text, round(left, 2), round(right, 2), round(bottom, 2), round(top, 2), bold, []]
         for (text, _, _), left, right, bottom, top, bold in zip(
             pieces,
@@ -112,6 +170,7 @@ def _lines(characters: Characters, pieces: Sequence[Piece]) -> list[list[Any]]:
             strict=True,
         )
     ]
+    return lines, usual
 
 
 def _mend(found: Sequence[int], sides: Sides, indices: list[int]) -> None:
@@ -139,15 +198,18 @@ def _is_laid_out(
     long = dict.fromkeys([i for i in body if len(lines[i][0]) >= LONG][::EVERY], MIDDLE)
     heights = [line[4] - line[3] for line in lines]
     wide = {
-        i: ALL for i in body if lines[i][2] - lines[i][1] > WIDE * heights[i] * len(lines[i][0])
+        i: ALL
+        for i, (text, left, right, *_) in enumerate(lines)
+        if right - left > WIDE * heights[i] * len(text)
     }
     looked = {**long, **wide}
     found = _gaps(characters, [pieces[i] for i in looked], list(looked.values()))
-    return any(
-        end - start > WIDE_GAP * heights[i]
+    parted = {
+        i
         for i, gaps in zip(looked, found, strict=True)
-        for _, start, end in gaps
-    )
+        if any(end - start > WIDE_GAP * heights[i] for _, start, end in gaps)
+    }
+    return len(parted) > 1 or not parted.isdisjoint(body)
 
 
 def _gaps(

@@ -158,6 +158,56 @@ def test_cells_span_columns_and_rows_or_are_empty(make_pdf: MakePdf) -> None:
     ]
 
 
+def test_lines_between_two_rules_are_rows_where_no_cell_goes_on(make_pdf: MakePdf) -> None:
+    rows = [("7601<br/>7602<br/>7603", "Raw<br/>Scrap<br/>Powders", "Carbon<br/>None<br/>Carbon")]
+    assert table_of(make_pdf, page_with([HEAD, *rows, ROWS[3]], GRID, (60, 150, 120))) == [
+        READ[0],
+        "7601 | Raw | Carbon",
+        "7602 | Scrap | None",
+        "7603 | Powders | Carbon",
+        READ[4],
+    ]
+
+
+def test_a_header_without_rules_between_its_cells(make_pdf: MakePdf) -> None:
+    rules = [("GRID", (0, 1), (-1, -1), 0.5, black), ("BOX", (0, 0), (-1, 0), 0.5, black)]
+    assert table_of(make_pdf, page_with([HEAD, *ROWS], rules, (60, 150, 120))) == READ
+
+
+def test_pages_on_their_side_are_read_along_their_lines(make_pdf: MakePdf) -> None:
+    def page(canvas: Canvas) -> None:
+        page_with([HEAD, *ROWS], GRID, (60, 150, 120))(canvas)
+        canvas.setPageRotation(90)
+
+    assert table_of(make_pdf, page) == READ
+
+
+def test_small_tables_at_the_top_of_a_page(make_pdf: MakePdf) -> None:
+    def page(canvas: Canvas) -> None:
+        canvas.setFont("Helvetica", 9)
+        for number in range(3):
+            row(canvas, 820 - 15 * number, ("Some", "words", "apart"))
+
+    assert extract(RawDocument(make_pdf([page]), "a.pdf")).text == "\n".join(
+        ["Some | words | apart"] * 3
+    )
+
+
+def test_many_columns_of_numbers_take_no_longer_than_few(make_pdf: MakePdf) -> None:
+    def page(canvas: Canvas) -> None:
+        canvas.setFont("Helvetica", 6)
+        for number in range(40):
+            text = canvas.beginText(40, 800 - 12 * number)
+            for column in range(26):
+                text.setTextOrigin(40 + 20 * column, 800 - 12 * number)
+                text.textOut(str(10 + (7 * number + column) % 90))
+            canvas.drawText(text)
+
+    lines = extract(RawDocument(make_pdf([page]), "a.pdf")).text.split("\n")
+    assert lines[0] == " | ".join(str(10 + column) for column in range(26))
+    assert len([line for line in lines if line]) == 40
+
+
 def test_a_header_over_many_pages_is_said_once_for_each_piece(make_pdf: MakePdf) -> None:
     rows = [(f"76{number:02}", "Aluminium of some kind", "Carbon") for number in range(20)]
     page = page_with([HEAD, *rows], GRID, (60, 150, 120))
