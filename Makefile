@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 PORT ?= 3000
-WORKERS ?= 2
+WORKERS ?= 3
 BIN := .venv/bin
 # Modules are compiled when they are first used: most of them never are.
 PIP_INSTALL := $(BIN)/pip install --disable-pip-version-check --no-compile
@@ -13,7 +13,7 @@ help:
 	@echo "            DOCUMENTS=DIR takes your own folder, one sub-folder a namespace"
 	@echo "make ui     the Dagster UI on http://localhost:$(PORT), schedules and sensors running"
 	@echo "make migration-demo  leave Weaviate in four phases, on a stand-in that is cleared away"
-	@echo "make test   the tests, two files at a time (WORKERS)   make check  format, lint, types,"
+	@echo "make test   the tests, three files at a time (WORKERS)   make check  format, lint, types,"
 	@echo "            licences, secrets, advisories           make sbom   the bill of materials"
 	@echo "make check-deploy  what deploys it: format of Terraform's files, policies"
 	@echo "make bench  the benchmarks   make stop   stop the embedded database"
