@@ -123,9 +123,10 @@ def _scan(data: bytes, index: int, page: dict[str, Any], languages: str) -> _Sca
         return None
     seen = see(picture, languages)
     points = page["height"] / seen.height
-    if seen.confidence < CONFIDENT and (turned := turn(picture)):
+    doubtful = seen.confidence < CONFIDENT or not seen.upright
+    if doubtful and (turned := turn(picture)):
         again = see(_picture(data, index, turned), languages)
-        seen = max(seen, again, key=lambda each: each.confidence * each.letters)
+        seen = max(seen, again, key=lambda each: (each.upright, each.confidence * each.letters))
     return _Scan(seen, points)
 
 

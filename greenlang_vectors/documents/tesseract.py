@@ -55,6 +55,7 @@ class Seen:
         width, height: of the picture in dots.
         letters: letters and digits of all lines.
         confidence: the mean of its words, from 0 to 100, by their letters.
+        upright: whether most of them stand on lines that run from the left to the right.
     """
 
     width: int
@@ -62,6 +63,7 @@ class Seen:
     lines: Sequence[SeenLine] = ()
     letters: int = 0
     confidence: float = 0.0
+    upright: bool = True
 
 
 def letters_of(text: str) -> int:
@@ -81,7 +83,7 @@ def see(picture: bytes, languages: str) -> Seen:
     """
     _, width, height, _ = picture[:64].split(maxsplit=3)
     lines: list[SeenLine] = []
-    letters, confidence = 0, 0.0
+    letters, on_side, confidence = 0, 0, 0.0
     for element in parse(_hocr(picture, languages)).iter():
         words = _words(element)
         sure = sum(letters_of(text) * word["x_wconf"][0] for text, word in words)
@@ -90,8 +92,16 @@ def see(picture: bytes, languages: str) -> Seen:
             continue
         lines.append(_line(element, words, int(height)))
         letters += of_line
+        on_side += of_line if "textangle" in _properties(element) else 0
         confidence += sure
-    return Seen(int(width), int(height), lines, letters, confidence / letters if letters else 0.0)
+    return Seen(
+        int(width),
+        int(height),
+        lines,
+        letters,
+        confidence / letters if letters else 0.0,
+        upright=2 * on_side <= letters,
+    )
 
 
 def turn(picture: bytes) -> int:

@@ -231,6 +231,20 @@ def test_ink_that_is_higher_in_one_line_begins_no_paragraph(
     assert read(scanned).text == "one man saw us gypsy Joe jumped by now one ran"
 
 
+def test_a_page_whose_lines_are_read_up_and_down_is_turned(
+    make_pdf: MakePdf, program: Program
+) -> None:
+    upright = hocr("so/90 it/90 stands/90")
+    on_side = hocr("so/90 it/90 lies/90").replace("baseline 0 -9", "textangle 90")
+    program(
+        "_, width, height, _ = sys.stdin.buffer.read().split(maxsplit=3)\n"
+        "if '--psm' in sys.argv: print('Rotate: 270')\n"
+        f"else: print({on_side!r} if int(width) > int(height) else {upright!r})"
+    )
+    data = make_pdf([lambda canvas: scan_on(canvas, make_pdf([SECOND]), turned=270)])
+    assert read(data).text == "so it stands"
+
+
 def test_what_is_hardly_recognised_is_stored_and_told(scanned: bytes, program: Program) -> None:
     program(f"print({hocr('Penalties/80 for/80 operators/0 ~|,/12', '1l/20 ,ii/20 .../90')!r})")
     document = read(scanned)
