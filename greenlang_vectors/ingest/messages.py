@@ -18,7 +18,7 @@ from greenlang_vectors import direct
 from greenlang_vectors.chunking.chunk import chunk_document, fingerprint
 from greenlang_vectors.chunking.model import ChunkingConfig
 from greenlang_vectors.chunking.tokens import Tokenizer
-from greenlang_vectors.documents.extract import EXTRACTION_VERSION, extract
+from greenlang_vectors.documents.extract import EXTRACTION_VERSION, extract, extraction_version
 from greenlang_vectors.documents.source import ItemVanished, RawDocument, S3Source, source_from_uri
 from greenlang_vectors.embedding.embedders import Embedders
 from greenlang_vectors.errors import ItemError, UsageError
@@ -225,7 +225,8 @@ class Sink:
     ) -> Arrival:
         said = _value(value)
         raw = self._raw(key, said)
-        document = extract(raw)
+        languages = self._settings.ocr_languages
+        document = extract(raw, languages)
         config = config_for(document.media_type)
         chunks = [
             replace(chunk, metadata={**chunk.metadata, **said.metadata})
@@ -233,7 +234,7 @@ class Sink:
         ]
         searched = [chunk for chunk in chunks if chunk.level == 0]
         digest = hashlib.sha256(value)
-        digest.update(EXTRACTION_VERSION.encode())
+        digest.update(extraction_version(document.media_type, languages).encode())
         digest.update(raw.data)
         return Arrival(
             NewVersion(SOURCE_TYPE, key, document, digest.hexdigest(), len(raw.data)),

@@ -30,9 +30,14 @@ def bucket(s3: Client) -> str:
 
 
 @pytest.fixture
-def put(s3: Client, bucket: str) -> Callable[[str, str], None]:
+def put(s3: Client, bucket: str) -> Callable[[str, str | bytes], None]:
     """Writes an object of the bucket."""
-    return lambda key, text: s3.put_object(Bucket=bucket, Key=key, Body=text.encode())
+
+    def write(key: str, content: str | bytes) -> None:
+        body = content.encode() if isinstance(content, str) else content
+        s3.put_object(Bucket=bucket, Key=key, Body=body)
+
+    return write
 
 
 @pytest.fixture

@@ -30,6 +30,7 @@ from greenlang_vectors.store.dead_letters import DeadLetter
 from greenlang_vectors.store.locks import exclusive
 from tests.integration.conftest import Cli
 
+from ...scans import needs_tesseract, pdf
 from .conftest import Refuse
 from .kafka import Cluster, Topic
 
@@ -236,6 +237,22 @@ def test_a_reference_is_read_from_the_bucket_that_is_allowed(
     with pytest.raises(SourceUnavailable):
         topic.consume(1)
     assert topic.committed == 4
+
+
+@needs_tesseract
+def test_a_scan_that_is_referred_to_is_recognised(
+    cluster: Cluster,
+    connection: psycopg.Connection,
+    toys: Embedders,
+    put: Callable[[str, bytes], None],
+    bucket: str,
+) -> None:
+    where = {"kafka_references": f"s3://{bucket}/acts", "ocr_languages": "eng"}
+    topic = Topic(cluster, connection, toys, **where)
+    put("acts/scan.pdf", pdf(printed=False, scanned=True))
+    topic.send(("scan", {"reference": f"s3://{bucket}/acts/scan.pdf"}))
+    assert topic.consume(1).failed == 0
+    assert "monitor the emissions of each installation" in topic.rows["scan"][0]
 
 
 def test_settings_that_cannot_be_are_refused(

@@ -2,39 +2,19 @@
 
 from __future__ import annotations
 
-from io import BytesIO
 from pathlib import Path
 
 import pytest
-from reportlab.pdfgen.canvas import Canvas
 
 from greenlang_vectors.stages.documents import DocumentsReport, load_documents
 from greenlang_vectors.store import dead_letters, namespaces
 from greenlang_vectors.store.database import Database
 
-from ...scans import needs_tesseract, scan_on
+from ...scans import needs_tesseract, pdf
 
 pytestmark = [pytest.mark.integration, needs_tesseract]
 
 NAME = "scans"
-
-
-def pdf(*, printed: bool, scanned: bool) -> bytes:
-    """A PDF of a page with text, a page that is a picture of it, or both."""
-    page = BytesIO()
-    canvas = Canvas(page)
-    canvas.drawString(72, 700, "Operators shall monitor the emissions of each installation.")
-    canvas.save()
-    if not scanned:
-        return page.getvalue()
-    both = BytesIO()
-    canvas = Canvas(both)
-    if printed:
-        canvas.drawString(72, 700, "A page that was printed needs no recognition, having its text.")
-        canvas.showPage()
-    scan_on(canvas, page.getvalue())
-    canvas.save()
-    return both.getvalue()
 
 
 def test_scans_that_were_dead_letters_are_documents(database: Database, tmp_path: Path) -> None:
