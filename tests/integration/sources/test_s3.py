@@ -160,9 +160,7 @@ def test_an_answer_that_breaks_off_is_asked_for_again(
         source.read(item, LIMIT)
 
 
-def test_held_back_questions_are_those_of_the_bucket(
-    put: Put, bucket: str, refuse: Refuse
-) -> None:
+def test_held_back_questions_are_those_of_the_bucket(put: Put, bucket: str, refuse: Refuse) -> None:
     uri = f"s3://{bucket}/acts"
     put("_evaluation/queries.jsonl", "of another prefix")
     assert held_back(uri) == ({}, {})
