@@ -17,7 +17,6 @@ from greenlang_vectors.documents.lines import (
     Gap,
     Line,
     Rule,
-    cell_gaps,
     from_top,
     has_cells,
     parted,
@@ -156,7 +155,7 @@ class Grid:
         cells: dict[int, dict[int, list[Line]]] = defaultdict(lambda: defaultdict(list))
         for line in lines:
             band = sum(line.middle < level for level in self.levels) - 1
-            bounds = self._bounds(band, line)
+            bounds = self._bounds(band)
             for piece in parted(line, _cuts(line, bounds)):
                 centre = (piece.left + piece.right) / 2
                 column = sum(centre > bound for bound in bounds) - 1
@@ -172,15 +171,13 @@ class Grid:
             return []
         return [row_of(row) for row in rows]
 
-    def _bounds(self, band: int, line: Line) -> list[float]:
-        """Where the cells of a band between two levels begin and end, by rules or a line's gaps."""
-        wide = cell_gaps(line)
+    def _bounds(self, band: int) -> list[float]:
+        """Where the cells of a band between two levels begin and end."""
         middle = (self.levels[band] + self.levels[band + 1]) / 2
         inner = [
             edge
             for edge in self.edges[1:-1]
-            if any(gap.holds(edge) for gap in wide)
-            or any(
+            if any(
                 abs(upright.at - edge) <= THIN and upright.start < middle < upright.end
                 for upright in self.down
             )

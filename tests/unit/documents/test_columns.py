@@ -96,7 +96,7 @@ def draw_across(
     return top - 1.2 * size * max(map(len, columns))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40, deadline=None, derandomize=True)
 @given(
     seed=st.integers(0, 2**32),
     size=st.sampled_from([8, 9, 10, 11]),
@@ -192,7 +192,20 @@ def test_columns_on_lines_of_different_height_are_read_one_after_the_other(
     assert text_of(make_pdf, page).split() == " ".join([*left, *right]).split()
 
 
-@settings(max_examples=15, deadline=None)
+def test_a_rule_across_ends_columns(make_pdf: MakePdf) -> None:
+    chance = random.Random(3)
+    blocks = [[column(chance, 9, 210, 10) for _ in range(2)] for _ in range(2)]
+
+    def page(canvas: Canvas) -> None:
+        bottom = draw_across(canvas, blocks[0], [72, 320], 780, 10)
+        canvas.line(72, bottom + 4, 530, bottom + 4)
+        draw_across(canvas, blocks[1], [72, 320], bottom - 12, 10)
+
+    expected = " ".join(line for block in blocks for column in block for line in column)
+    assert text_of(make_pdf, page).split() == expected.split()
+
+
+@settings(max_examples=15, deadline=None, derandomize=True)
 @given(seed=st.integers(0, 2**32), rows=st.integers(5, 12), ruled=st.booleans())
 def test_rows_of_running_text_are_not_torn_apart(
     make_pdf: MakePdf, seed: int, rows: int, *, ruled: bool

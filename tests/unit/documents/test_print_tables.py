@@ -80,6 +80,7 @@ READ = [
     "7604 | Bars, rods and profiles, whether they are hollow or not | Carbon dioxide",
 ]
 GRID = [("GRID", (0, 0), (-1, -1), 0.5, black)]
+TIGHT = [("TOPPADDING", (0, 0), (-1, -1), 0), ("BOTTOMPADDING", (0, 0), (-1, -1), 0)]
 STYLE = ParagraphStyle("cell", fontName="Helvetica", fontSize=9, leading=11)
 
 
@@ -130,7 +131,7 @@ def test_cells_of_several_lines_are_told_by_rules(
 
 
 def test_cells_of_several_lines_are_told_by_the_room_between_rows(make_pdf: MakePdf) -> None:
-    across = [("LINEABOVE", (0, 0), (-1, -1), 0.5, black)]
+    across = [("LINEABOVE", (0, 0), (-1, -1), 0.5, black), *TIGHT]
     room = [("BOTTOMPADDING", (0, 0), (-1, -1), 8)]
     for style in (across, room):
         assert table_of(make_pdf, page_with([HEAD, *ROWS], style, (80, 150, 120))) == READ
@@ -142,19 +143,46 @@ def test_pages_that_are_turned_hold_tables_too(make_pdf: MakePdf) -> None:
         canvas.setPageRotation(90)
         canvas.translate(HEIGHT, 0)
         canvas.rotate(90)
-        page_with([HEAD, *ROWS[1:]], GRID, (60, 150, 120))(canvas)
+        page_with([HEAD, *ROWS], GRID, (60, 150, 120))(canvas)
 
-    assert table_of(make_pdf, turned) == [READ[0], *READ[2:]]
+    assert table_of(make_pdf, turned) == READ
+
+
+def test_a_rule_parts_cells_however_near_they_are(make_pdf: MakePdf) -> None:
+    rows = [("Emissions", "in the year"), ("Tonnes of carbon", "2030"), ("Tonnes of soot", "2040")]
+
+    def page(canvas: Canvas) -> None:
+        canvas.setFont("Helvetica", 9)
+        for number in range(4):
+            canvas.line(60, 700 - 20 * number, 400, 700 - 20 * number)
+        canvas.line(200, 640, 200, 700)
+        for number, (text, year) in enumerate(rows):
+            canvas.drawRightString(198.5, 686 - 20 * number, text)
+            canvas.drawString(201.5 if number else 300, 686 - 20 * number, year)
+
+    read = extract(RawDocument(make_pdf([page]), "a.pdf")).text
+    assert read.split("\n") == [" | ".join(cells) for cells in rows]
 
 
 def test_cells_span_columns_and_rows_or_are_empty(make_pdf: MakePdf) -> None:
-    rows = [HEAD, ("Metals", "", ""), ("7601", "", "Carbon dioxide"), ("", "Scrap", "None")]
-    spans = [("SPAN", (0, 1), (-1, 1)), ("SPAN", (0, 2), (0, 3))]
+    rows = [
+        HEAD,
+        ("Metals", "", ""),
+        ("7601", "", "Carbon dioxide"),
+        ("", "Scrap", "None"),
+        ("", "Powders", "None"),
+    ]
+    spans = [
+        ("SPAN", (0, 1), (-1, 1)),
+        ("SPAN", (0, 2), (0, 4)),
+        ("VALIGN", (0, 2), (0, 4), "MIDDLE"),
+    ]
     assert table_of(make_pdf, page_with(rows, [*GRID, *spans], (60, 150, 120))) == [
         "CN code | Goods | Gases",
         "Metals",
         "7601 | – | Carbon dioxide",
         "– | Scrap | None",
+        "– | Powders | None",
     ]
 
 
@@ -210,9 +238,15 @@ def test_many_columns_of_numbers_take_no_longer_than_few(make_pdf: MakePdf) -> N
 
 def test_a_header_over_many_pages_is_said_once_for_each_piece(make_pdf: MakePdf) -> None:
     rows = [(f"76{number:02}", "Aluminium of some kind", "Carbon") for number in range(20)]
-    page = page_with([HEAD, *rows], GRID, (60, 150, 120))
+
+    def page(canvas: Canvas) -> None:
+        table = Table([HEAD, *rows], colWidths=[60, 150, 120], style=GRID)
+        _, height = table.wrapOn(canvas, 460, 700)
+        table.drawOn(canvas, 72, 700 - height)
+
     text = extract(RawDocument(make_pdf([page, page]), "a.pdf")).text
     assert text.count("CN code | Goods | Gases") == 2
+    assert text.count("7600 | ") == 2
 
 
 def framed(canvas: Canvas) -> None:
@@ -227,9 +261,20 @@ def struck(canvas: Canvas) -> None:
     canvas.line(300, 500, 300, 800)
     for number in range(8):
         canvas.line(60, 775 - 20 * number, 540, 775 - 20 * number)
+    row(canvas, 515, ("One", "Two", "Three"))
 
 
-@pytest.mark.parametrize("page", [framed, struck])
+def enacting(canvas: Canvas) -> None:
+    framed(canvas)
+    canvas.line(80, 100, 80, 160)
+    for number, line in enumerate(("Article 5", "Scope and aim")):
+        canvas.line(60, 100 + 30 * number, 540, 100 + 30 * number)
+        canvas.drawString(64, 110 + 30 * number, str(number))
+        canvas.drawString(84, 110 + 30 * number, line)
+    canvas.line(60, 160, 540, 160)
+
+
+@pytest.mark.parametrize("page", [framed, struck, enacting])
 def test_rules_around_and_through_prose_make_no_table(
     make_pdf: MakePdf, page: Callable[[Canvas], None]
 ) -> None:
@@ -247,3 +292,4 @@ def test_every_row_of_a_real_annex_has_its_gas(shared_data: Path) -> None:
     gas = re.compile(r" \| Carbon dioxide(?: and (?:nitrous oxide|perfluorocarbons))?$")
     assert [row for row in rows if not gas.search(row)] == []
     assert "Carbon dioxide" not in annexes
+    assert "Mi is the mass of input material (precursor) i used" in text
