@@ -293,3 +293,34 @@ def test_every_row_of_a_real_annex_has_its_gas(shared_data: Path) -> None:
     assert [row for row in rows if not gas.search(row)] == []
     assert "Carbon dioxide" not in annexes
     assert "Mi is the mass of input material (precursor) i used" in text
+
+
+def test_rows_and_prose_do_not_run_into_one_another(make_pdf: MakePdf) -> None:
+    def first(canvas: Canvas) -> None:
+        canvas.setFont("Helvetica", 9)
+        for number in range(12):
+            canvas.drawString(72, 800 - 11 * number, PROSE)
+        row(canvas, 640, ("CN code", "Goods", "Gas"))
+        row(canvas, 628, ("7601", "Aluminium that", "Carbon"))
+        canvas.drawString(72, 616, "of these goods some are declared by nobody.")
+        canvas.setFont("Helvetica-Bold", 9)
+        canvas.drawString(72, 580, "Goods and gases")
+        canvas.setFont("Helvetica", 7)
+        row(canvas, 560, ("CN code", "Goods", "Gas"))
+        row(canvas, 548, ("7602", "Scrap that", "None of"))
+
+    def second(canvas: Canvas) -> None:
+        canvas.setFont("Helvetica", 7)
+        canvas.drawString(72, 700, "the gases is meant here.")
+        canvas.setFont("Helvetica", 9)
+        canvas.drawString(72, 600, PROSE)
+
+    text = extract(RawDocument(make_pdf([first, second]), "a.pdf")).text
+    assert text.split("\n\n")[1:] == [
+        "CN code | Goods | Gas\n7601 | Aluminium that | Carbon",
+        "of these goods some are declared by nobody.",
+        "Goods and gases",
+        "CN code | Goods | Gas\n7602 | Scrap that | None of",
+        "the gases is meant here.",
+        PROSE,
+    ]
