@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Literal
 
 import psutil
-from pydantic import AliasChoices, Field, HttpUrl, SecretStr
+from pydantic import AliasChoices, Field, HttpUrl, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from greenlang_vectors.errors import UsageError
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
@@ -22,7 +24,6 @@ ProfileName = Literal["dev", "staging", "production"]
 Backend = Literal["torch", "onnx", "openvino"]
 Precision = Literal["float32", "bfloat16", "int8"]
 SmtpSecurity = Literal["starttls", "tls", "none"]
-
 SslMode = Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]
 """libpq's, from the weakest on: https://www.postgresql.org/docs/current/libpq-ssl.html"""
 
@@ -51,7 +52,9 @@ def _also_plain(name: str) -> AliasChoices:
 class Settings(BaseSettings):
     """The settings of one deployment."""
 
-    model_config = SettingsConfigDict(env_prefix="GREENLANG_", env_file=None, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="GREENLANG_", env_file=None, extra="ignore", hide_input_in_errors=True
+    )
 
     database_url: SecretStr | None = Field(
         default=None,
@@ -379,5 +382,19 @@ class Settings(BaseSettings):
 
 @lru_cache(maxsize=1)
 def get_settings() -> Settings:
-    """The settings of this process, read once."""
-    return Settings()
+    """The settings of this process, read once.
+
+    Raises:
+        UsageError: one of them cannot be what it is; its value, which may be secret, is not told.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        faults = [f"{_variable(fault['loc'][0])}: {fault['msg']}" for fault in error.errors()]
+    raise UsageError(f"The settings cannot be used: {'; '.join(faults)}.")
+
+
+def _variable(field: int | str) -> str:
+    """The environment variable of a setting, which pydantic names by field or by variable."""
+    name = str(field).upper()
+    return name if name == field else f"GREENLANG_{name}"
