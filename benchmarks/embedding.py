@@ -9,7 +9,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -20,7 +20,7 @@ from rich.table import Table
 
 from benchmarks.common import console, number
 from greenlang_vectors.embedding import sentence_transformer
-from greenlang_vectors.embedding.backends import PRECISIONS, local_model
+from greenlang_vectors.embedding.backends import local_models
 from greenlang_vectors.embedding.batching import length_sorted_batches
 from greenlang_vectors.embedding.embedder import Embedder
 from greenlang_vectors.embedding.exported import exported
@@ -46,15 +46,13 @@ def measure(
 ) -> dict[tuple[Backend, Precision], Taken]:
     """Every backend that runs here, in every precision."""
     ways: dict[tuple[Backend, Precision], tuple[Embedder, Callable[[], object]]] = {}
-    for backend, precisions in PRECISIONS.items():
-        for precision in precisions:
-            own = replace(spec, precision=precision)
-            embedder = Embedder(local_model(own, backend, folder))
-            try:
-                embedder.embed(texts[:1])
-                ways[backend, precision] = embedder, _alone(own, backend, folder, texts)
-            except ModelUnavailable as error:
-                console.print(f"{backend} {precision}: {error}")
+    for key, model in local_models(spec, folder).items():
+        embedder = Embedder(model)
+        try:
+            embedder.embed(texts[:1])
+            ways[key] = embedder, _alone(model.spec, key[0], folder, texts)
+        except ModelUnavailable as error:
+            console.print(f"{' '.join(key)}: {error}")
     taken = {key: Taken([], []) for key in ways}
     for _ in range(1 + rounds):
         for key, (embedder, alone) in ways.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -25,6 +26,15 @@ PACKAGES: dict[Backend, str] = {"torch": "torch", "onnx": "onnxruntime", "openvi
 def installed(backend: Backend) -> bool:
     """Whether its package is there; nothing is imported."""
     return find_spec(PACKAGES[backend]) is not None
+
+
+def local_models(spec: ModelSpec, folder: Path) -> dict[tuple[Backend, Precision], EmbeddingModel]:
+    """A model by every backend in every precision, installed or not; torch in float32 first."""
+    return {
+        (backend, precision): local_model(replace(spec, precision=precision), backend, folder)
+        for backend, precisions in PRECISIONS.items()
+        for precision in precisions
+    }
 
 
 def local_model(spec: ModelSpec, backend: Backend, folder: Path) -> EmbeddingModel:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tempfile
 import warnings
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,10 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from greenlang_vectors.embedding.models import ModelSpec
-from greenlang_vectors.errors import ModelUnavailable
+from greenlang_vectors.errors import ModelUnavailable, said
 
 if TYPE_CHECKING:
     import torch
+
+Run = Callable[[Mapping[str, NDArray[np.int64]]], NDArray[np.float32]]
+"""A graph that is loaded: token inputs by name, each of shape (texts, tokens), to vectors of shape
+(texts, dimensions)."""
 
 OPSET = 17
 """The newest of the exporter's that needs no other package than onnx."""
@@ -74,7 +79,7 @@ def exported(spec: ModelSpec, folder: Path) -> ExportedModel:
         return ExportedModel(graph, np.load(made_of_probes))
     except (OSError, ValueError) as error:
         raise ModelUnavailable(
-            f"The exported model in {kept} cannot be read ({error}).",
+            f"The exported model in {kept} cannot be read ({said(error)}).",
             "Delete that folder: it is made again.",
         ) from error
 
@@ -113,7 +118,8 @@ def _export(spec: ModelSpec, graph: Path) -> NDArray[np.float32]:
             )
     except Exception as error:  # the exporter's are many
         raise ModelUnavailable(
-            f"The model {spec.name} cannot be exported as ONNX ({type(error).__name__}: {error}).",
+            f"The model {spec.name} cannot be exported as ONNX "
+            f"({type(error).__name__}: {said(error)}).",
             "Install the package onnx, or set GREENLANG_EMBEDDING_BACKEND=torch.",
         ) from error
     vectors = model.encode(probes(spec), show_progress_bar=False, normalize_embeddings=True)

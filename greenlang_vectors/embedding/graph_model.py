@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -12,14 +12,11 @@ from numpy.typing import NDArray
 
 from greenlang_vectors.chunking.tokens import Tokenizer
 from greenlang_vectors.embedding import onnx_runtime, openvino_runtime
-from greenlang_vectors.embedding.exported import ExportedModel, exported, probes
+from greenlang_vectors.embedding.exported import ExportedModel, Run, exported, probes
 from greenlang_vectors.embedding.failures import failure_of
 from greenlang_vectors.embedding.models import ModelSpec
 from greenlang_vectors.errors import ModelUnavailable
 from greenlang_vectors.settings import Precision
-
-Run = Callable[[Mapping[str, NDArray[np.int64]]], NDArray[np.float32]]
-"""Token inputs by name, each of shape (texts, tokens), to vectors of shape (texts, dimensions)."""
 
 LOADERS: dict[str, Callable[[Path, ModelSpec], tuple[Run, list[str]]]] = {
     "onnx": onnx_runtime.load,

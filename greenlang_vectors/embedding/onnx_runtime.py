@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from greenlang_vectors.embedding.exported import Run
 from greenlang_vectors.embedding.models import ModelSpec
 from greenlang_vectors.errors import ModelUnavailable, said
 
 
-def load(
-    graph: Path, spec: ModelSpec
-) -> tuple[Callable[[Mapping[str, NDArray[np.int64]]], NDArray[np.float32]], list[str]]:
+def load(graph: Path, spec: ModelSpec) -> tuple[Run, list[str]]:
     """What runs a graph on every processor this process may use, and the names of its inputs.
 
     Raises:

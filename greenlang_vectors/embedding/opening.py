@@ -10,7 +10,7 @@ from pathlib import Path
 from greenlang_vectors.embedding.backends import local_model
 from greenlang_vectors.embedding.cache import open_cache
 from greenlang_vectors.embedding.embedder import Embedder
-from greenlang_vectors.embedding.models import EmbeddingModel, resolve_model
+from greenlang_vectors.embedding.models import EmbeddingModel, ModelSpec, resolve_model
 from greenlang_vectors.embedding.openai_api import Endpoint, OpenAIModel
 from greenlang_vectors.settings import Settings, get_settings
 from greenlang_vectors.store.database import Database
@@ -44,12 +44,11 @@ def open_embedder(
         UsageError: the cache is to be in Redis, and GREENLANG_REDIS_URL names none, or the backend
             does not calculate in the precision asked for.
     """
-    spec = resolve_model(model_name)
     settings = settings or get_settings()
+    spec = as_run(model_name, settings)
     model: EmbeddingModel
     with _opening:
         if spec.directory:
-            spec = replace(spec, precision=settings.embedding_precision)
             model = _local(spec, settings.embedding_backend, exports_of(settings))
         else:
             model = _remote(spec, Endpoint.of(settings, spec.name))
@@ -58,6 +57,16 @@ def open_embedder(
         fingerprint = spec.fingerprint(normalize)
         cache = open_cache(database, fingerprint, spec.dimensions, cache_seconds, settings)
     return Embedder(model, cache, normalize)
+
+
+def as_run(model_name: str, settings: Settings) -> ModelSpec:
+    """The model a name means, in the precision that models of this machine are run in.
+
+    Raises:
+        ModelUnavailable: as `resolve_model` does.
+    """
+    spec = resolve_model(model_name)
+    return replace(spec, precision=settings.embedding_precision) if spec.directory else spec
 
 
 def exports_of(settings: Settings) -> Path:

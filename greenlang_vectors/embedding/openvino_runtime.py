@@ -9,13 +9,14 @@ the fly, which pays on processors with VNNI
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from greenlang_vectors.embedding.exported import Run
 from greenlang_vectors.embedding.models import ModelSpec
 from greenlang_vectors.errors import ModelUnavailable, said
 
@@ -25,9 +26,7 @@ if TYPE_CHECKING:
 HINTS = {"float32": "f32", "bfloat16": "bf16", "int8": "f32"}
 
 
-def load(
-    graph: Path, spec: ModelSpec
-) -> tuple[Callable[[Mapping[str, NDArray[np.int64]]], NDArray[np.float32]], list[str]]:
+def load(graph: Path, spec: ModelSpec) -> tuple[Run, list[str]]:
     """What runs a graph on every processor this process may use, and the names of its inputs.
 
     Raises:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import psycopg
 
 from greenlang_vectors.embedding.models import ModelSpec, resolve_model
+from greenlang_vectors.embedding.opening import as_run
 from greenlang_vectors.errors import ModelUnavailable, UsageError
 from greenlang_vectors.migration.plan import Plan, VectorMapping
 from greenlang_vectors.migration.schema import CollectionInfo
@@ -125,7 +125,6 @@ def _collection(known: dict[str, Collection], mapped: VectorMapping) -> Collecti
 def _target(collection: Collection) -> Target:
     if collection.supplied:
         return Target(collection.leaf, collections.supplied_fingerprint(collection.leaf))
-    spec = resolve_model(collection.model_source)
-    if spec.directory:  # what the model made elsewhere is as good as what it makes here
-        spec = replace(spec, precision=get_settings().embedding_precision)
+    # what the model made elsewhere is as good as what it makes here
+    spec = as_run(collection.model_source, get_settings())
     return Target(collection.leaf, spec.fingerprint(True))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from greenlang_vectors.documents.sources.jsonl import JsonlSource
-from greenlang_vectors.embedding.backends import PRECISIONS, local_model
+from greenlang_vectors.embedding.backends import local_models
 from greenlang_vectors.embedding.embedder import Embedder
 from greenlang_vectors.embedding.exported import PROBES
 from greenlang_vectors.embedding.models import ModelSpec
@@ -107,21 +107,20 @@ def measure(
     Raises:
         ModelUnavailable: torch cannot run the model.
     """
-    wanted = [(backend, precision) for backend, all_ in PRECISIONS.items() for precision in all_]
+    wanted = local_models(spec, folder)
+    reference = next(iter(wanted))
     total = len(wanted) * (1 + ROUNDS + (judged is not None))
     texts = passages(spec) if judged is None else _sample(spec, judged)
     steps = iter(range(1, total + 1))
     embedders: dict[tuple[Backend, Precision], Embedder] = {}
     failed: list[Unavailable] = []
-    for key in wanted:
-        backend, precision = key
-        model = local_model(replace(spec, precision=precision), backend, folder)
+    for key, model in wanted.items():
         try:
             model.encode(texts[:1])
         except GreenLangError as error:
-            if key == wanted[0]:
+            if key == reference:
                 raise
-            failed.append(Unavailable(backend, precision, str(error)))
+            failed.append(Unavailable(*key, str(error)))
         else:
             embedders[key] = Embedder(model)
         progress(next(steps), total, "steps")
@@ -138,7 +137,6 @@ def measure(
         for key, embedder in embedders.items():
             scores[key] = _ndcg_by_question(embedder, spec, judged)
             progress(next(steps), total, "steps")
-    reference = wanted[0]
     found = []
     for key, embedder in embedders.items():
         found.append(

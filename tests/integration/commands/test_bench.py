@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from greenlang_vectors.embedding.backends import PRECISIONS
 from greenlang_vectors.quality import backends
 from greenlang_vectors.settings import get_settings
 
@@ -27,7 +28,7 @@ def test_the_documented_json(cli: Cli, retrieval_set: Path) -> None:
     made = {(each["backend"], each["precision"]): each for each in found["measured"]}
     assert list(made) == [
         (backend, precision)
-        for backend, precisions in backends.PRECISIONS.items()
+        for backend, precisions in PRECISIONS.items()
         for precision in precisions
     ]
     reference = made["torch", "float32"]
