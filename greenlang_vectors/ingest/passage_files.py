@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from greenlang_vectors.documents.direct import MAX_SOURCE_TYPE
-from greenlang_vectors.errors import ItemError, UsageError
+from greenlang_vectors.errors import ItemError, UsageError, said
 from greenlang_vectors.store.documents import SOURCE_TYPE
 
 LONGEST_LINE = 64 * 2**20
@@ -196,16 +196,16 @@ class PassageFile:
             yield
         except (OSError, pa.ArrowException) as error:
             raise UsageError(
-                f"{str(self.path)!r} cannot be read: {' '.join(str(error).split()).rstrip('.')}.",
+                f"{str(self.path)!r} cannot be read: {said(error)}.",
                 "What came before is stored; mend the file and import it again.",
             ) from error
 
 
 def _storable(passage: Passage) -> None:
     """Refuse what PostgreSQL cannot hold: NUL, lone surrogates, numbers that are none."""
-    said = json.dumps(passage.model_dump(), allow_nan=False, ensure_ascii=False)
-    said.encode()
-    if "\\u0000" in said:
+    written = json.dumps(passage.model_dump(), allow_nan=False, ensure_ascii=False)
+    written.encode()
+    if "\\u0000" in written:
         raise ValueError("it holds NUL")
 
 

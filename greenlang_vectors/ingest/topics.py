@@ -19,7 +19,7 @@ from typing import Any
 
 import psycopg
 
-from greenlang_vectors.errors import GreenLangError, UsageError
+from greenlang_vectors.errors import GreenLangError, UsageError, said
 from greenlang_vectors.ingest.messages import Message, Sink, Stored
 from greenlang_vectors.settings import Settings
 from greenlang_vectors.store.locks import exclusive
@@ -122,9 +122,9 @@ def consume_batch(
         own = {(each.topic, each.partition) for each in consumer.assignment()}
     except KafkaException as error:
         raise _unavailable(error.args[0].str()) from error
-    for said in filter(None, (each.error() for each in found)):
-        if said.code() != KafkaError._MAX_POLL_EXCEEDED:
-            raise _unavailable(said.str())
+    for failure in filter(None, (each.error() for each in found)):
+        if failure.code() != KafkaError._MAX_POLL_EXCEEDED:
+            raise _unavailable(failure.str())
         logger.warning("The last batch took too long: the group is joined again.")
     found = [each for each in found if (each.topic(), each.partition()) in own and not each.error()]
     if not found:
@@ -247,8 +247,8 @@ def _properties(settings: Settings) -> dict[str, str]:
     return found
 
 
-def _unavailable(said: str) -> TopicUnavailable:
+def _unavailable(words: str) -> TopicUnavailable:
     return TopicUnavailable(
-        f"Kafka refused: {' '.join(said.split()).rstrip('.')}.",
+        f"Kafka refused: {said(words)}.",
         "Check the brokers, the topic and this group's rights to it; what is stored is committed.",
     )

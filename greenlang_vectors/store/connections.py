@@ -113,7 +113,7 @@ class Access:
     def broken(self, error: psycopg.Error) -> DatabaseUnavailable:
         """What a connection that broke in the middle of something is called."""
         return DatabaseUnavailable(
-            f"The database {self.name} broke off: {' '.join(str(error).split()).rstrip('.')}.",
+            f"The database {self.name} broke off: {said(error)}.",
             "Try again in a moment.",
         )
 
