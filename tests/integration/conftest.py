@@ -220,6 +220,13 @@ def leaf(database: Database, request: pytest.FixtureRequest) -> Leaf:
     return made
 
 
+@pytest.fixture
+def connection(database: Database) -> Iterator[psycopg.Connection]:
+    """A connection to the test's database, in autocommit."""
+    with database.connect() as connection:
+        yield connection
+
+
 @pytest.fixture(scope="module")
 def retrieval_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("sets") / "Tiny"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -28,12 +28,6 @@ from greenlang_vectors.store.encryption import administration
 from greenlang_vectors.store.index_settings import IndexSettings
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture
-def connection(database: Database) -> Iterator[psycopg.Connection]:
-    with database.connect() as connection:
-        yield connection
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import psycopg
@@ -12,17 +11,10 @@ from greenlang_vectors.migration import gates
 from greenlang_vectors.migration.gates import Gate
 from greenlang_vectors.migration.plan import Gates
 from greenlang_vectors.store import weaviate_migrations, weaviate_shadow_reads
-from greenlang_vectors.store.database import Database
 
 from .shifting import FAILED, ago, moving, newest_step, note_waiting, read, verified
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture
-def connection(database: Database) -> Iterator[psycopg.Connection]:
-    with database.connect() as connection:
-        yield connection
 
 
 def judged(connection: psycopg.Connection, name: str) -> dict[str, Gate]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import pairwise
 
 import psycopg
@@ -13,17 +12,10 @@ from greenlang_vectors.migration import traffic
 from greenlang_vectors.migration.callers import SHARES
 from greenlang_vectors.migration.plan import Gates
 from greenlang_vectors.store import weaviate_migrations
-from greenlang_vectors.store.database import Database
 
 from .shifting import ago, moving, newest_step, read, verified
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture
-def connection(database: Database) -> Iterator[psycopg.Connection]:
-    with database.connect() as connection:
-        yield connection
 
 
 def test_every_step_up_needs_reads_of_its_own_and_is_recorded(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, LiteralString, get_args
 from uuid import UUID, uuid4
 
@@ -124,12 +124,6 @@ def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 MakeRows = Callable[..., Rows]
-
-
-@pytest.fixture
-def connection(database: Database) -> Iterator[psycopg.Connection]:
-    with database.connect() as connection:
-        yield connection
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
@@ -16,12 +16,6 @@ from greenlang_vectors.store.embedding_jobs import Burst, embedding_job, one_wri
 from greenlang_vectors.store.jobs import Job
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture
-def connection(database: Database) -> Iterator[psycopg.Connection]:
-    with database.connect() as connection:
-        yield connection
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from uuid import uuid4
 
 import numpy as np
@@ -26,12 +25,6 @@ pytestmark = pytest.mark.integration
 def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tails of tens of rows behave as those of thousands do."""
     monkeypatch.setattr(maintenance, "EXACT_ROWS", 50)
-
-
-@pytest.fixture
-def connection(database: Database) -> Iterator[psycopg.Connection]:
-    with database.connect() as connection:
-        yield connection
 
 
 def insert(connection: psycopg.Connection, leaf: Leaf, count: int) -> None:
